@@ -1,0 +1,49 @@
+# Two commands for a newcomer: `make demo` shows a run being taken, `make test` runs every test.
+# Both make their own virtual environment first; neither needs anything but python3, git and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-test
+KEEP ?=
+ARGUMENTS ?=
+
+.PHONY: demo test lint types unit protocol bench clean
+
+demo: $(STAMP)
+	@KEEP=$(KEEP) $(BIN)/python -m aliecs.cli.demo
+
+test: $(TEST_STAMP)
+	@$(MAKE) --no-print-directory lint types unit
+
+lint: $(TEST_STAMP)
+	$(BIN)/ruff check aliecs test bench twisted
+
+types: $(TEST_STAMP)
+	$(BIN)/mypy
+
+unit: $(TEST_STAMP)
+	$(BIN)/python -m pytest $(ARGUMENTS)
+
+# The editable install in its "compat" form: the plain one hides the twistd plugin.
+$(STAMP): setup.cfg pyproject.toml
+	@echo "Installing AliECS into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
+		--config-settings editable_mode=compat --editable .
+	@touch $@
+
+$(TEST_STAMP): $(STAMP)
+	@echo "Installing the test tools into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
+		--config-settings editable_mode=compat --editable ".[test]"
+	@touch $@
+
+# Only after a change of a .proto file; what it generates is committed.
+protocol: $(TEST_STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[protocol]"
+	$(BIN)/python -m aliecs.protocol.generate
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""The ALICE Experiment Control System: launch, configure and control data-driven workflows."""

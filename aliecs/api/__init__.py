@@ -1,0 +1,1 @@
+"""The faces of the core: gRPC, REST and the event stream over one implementation, `control`."""

@@ -1,0 +1,1 @@
+"""The command lines that people and scripts use."""

@@ -1,0 +1,1 @@
+"""The configuration service and the stores under it."""

@@ -1,0 +1,1 @@
+"""The bus that carries what happened, and the sinks that listen."""

@@ -1,0 +1,1 @@
+"""What templates are written in. Pure: no reactor, no network."""

@@ -1,0 +1,1 @@
+"""Workflow repositories, read at a revision straight from git objects."""

@@ -1,0 +1,1 @@
+"""Processes as the core sees them: classes, placement, state, commands."""

@@ -1,0 +1,1 @@
+"""The control-room page: static files, no build step."""

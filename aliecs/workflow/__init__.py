@@ -1,0 +1,1 @@
+"""What to run: workflow templates become a tree of roles. Pure, and knows nothing of tasks."""
