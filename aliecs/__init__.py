@@ -1,1 +1,1 @@
-"""The ALICE Experiment Control System: launch, configure and control data-driven workflows."""
+"""AliECS: the ALICE Experiment Control System, on Twisted."""
