@@ -1,0 +1,81 @@
+"""Generates the protobuf modules of this package from its `.proto` files.
+
+Run by hand (`python -m aliecs.protocol.generate`, or `make protocol`) after a change of a `.proto`
+file; what it writes is committed, so that neither an installation nor a user needs the compiler. It
+takes every `.proto` of this folder and of `protos/`, and writes `<name>_pb2.py` and its types
+`<name>_pb2.pyi` beside each. Service stubs are not generated: `aliecs.txgrpc` makes them from the
+service descriptors. Needs `grpcio-tools` (the extra `protocol`).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = "aliecs.protocol"
+
+# The compiler writes imports as if ROOT were on the path: `from protos import x_pb2 as y`, and
+# `import x_pb2 as y` for files that lie in ROOT itself.
+_NESTED_IMPORT = re.compile(r"^from protos import (\w+_pb2)", re.MULTILINE)
+_TOP_IMPORT = re.compile(r"^import (\w+_pb2) as", re.MULTILINE)
+
+
+def proto_files(root: Path = ROOT) -> list[Path]:
+    """All `.proto` files below `root`, in a stable order."""
+    return sorted([*root.glob("*.proto"), *root.glob("protos/*.proto")])
+
+
+def relocate_imports(text: str) -> str:
+    """Make the imports between generated modules absolute, inside this package."""
+    text = _NESTED_IMPORT.sub(rf"from {PACKAGE}.protos import \1", text)
+    return _TOP_IMPORT.sub(rf"from {PACKAGE} import \1 as", text)
+
+
+def generate(root: Path = ROOT, output: Path | None = None) -> list[Path]:
+    """Compile every `.proto` file below `root`.
+
+    `output` is the folder to write to, `root` itself by default. Gives the files written. Raises
+    `RuntimeError` where the compiler refuses a file; its own message is on standard error.
+    """
+    from grpc_tools import protoc
+
+    output = output or root
+    names = [path.relative_to(root).as_posix() for path in proto_files(root)]
+    well_known = resources.files("grpc_tools") / "_proto"
+    status = protoc.main(
+        [
+            "protoc",
+            f"--proto_path={root}",
+            f"--proto_path={well_known}",
+            f"--python_out={output}",
+            f"--pyi_out={output}",
+            *names,
+        ]
+    )
+    if status != 0:
+        raise RuntimeError(f"protoc failed with status {status} on: {', '.join(names)}")
+    written = []
+    for name in names:
+        for suffix in ("_pb2.py", "_pb2.pyi"):
+            path = output / (name.removesuffix(".proto") + suffix)
+            path.write_text(relocate_imports(path.read_text()))
+            written.append(path)
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m aliecs.protocol.generate`; takes no arguments."""
+    if arguments if arguments is not None else sys.argv[1:]:
+        sys.stderr.write("usage: python -m aliecs.protocol.generate\n")
+        return 2
+    for path in generate():
+        sys.stdout.write(f"{path.relative_to(ROOT)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
