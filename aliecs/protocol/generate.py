@@ -18,9 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "aliecs.protocol"
 
-# The compiler writes imports as if ROOT were on the path: `from protos import x_pb2 as y`, and
-# `import x_pb2 as y` for files that lie in ROOT itself.
+# The compiler writes imports as if ROOT were on the path: `from protos import x_pb2 as y`, for
+# public imports `from protos.x_pb2 import *`, and `import x_pb2 as y` for files in ROOT itself.
 _NESTED_IMPORT = re.compile(r"^from protos import (\w+_pb2)", re.MULTILINE)
+_PUBLIC_IMPORT = re.compile(r"^from protos\.(\w+_pb2) import", re.MULTILINE)
 _TOP_IMPORT = re.compile(r"^import (\w+_pb2) as", re.MULTILINE)
 
 
@@ -32,6 +33,7 @@ def proto_files(root: Path = ROOT) -> list[Path]:
 def relocate_imports(text: str) -> str:
     """Make the imports between generated modules absolute, inside this package."""
     text = _NESTED_IMPORT.sub(rf"from {PACKAGE}.protos import \1", text)
+    text = _PUBLIC_IMPORT.sub(rf"from {PACKAGE}.protos.\1 import", text)
     return _TOP_IMPORT.sub(rf"from {PACKAGE} import \1 as", text)
 
 
