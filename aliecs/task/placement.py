@@ -1,0 +1,338 @@
+"""Offers times wanted tasks gives placements: a pure function.
+
+Every wanted task ends in exactly one of three places: placed, not yet placed (some host could carry
+it, but not now), impossible (no host there is can, with the reason for each host looked at).
+Everything a task takes is subtracted from its offer: processors, memory, static ports, the ports of
+its channels and its control port. Channel ports come from the low end of what is offered, control
+ports from the high end, so that neither runs into the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+from attrs import define, field, frozen
+
+from aliecs.interfaces import HostInfo, Offer, PortRanges
+
+MACHINE = "machine_id"
+"""The attribute that names a host. Every host has it, at least as its own name."""
+
+LOWEST_CHANNEL_PORT = 9000
+"""Channels never take a port below it (upstream's rule)."""
+
+REASONS_TOLD = 8
+"""Hosts whose reasons are told in a text; the rest is counted."""
+
+
+@frozen
+class WantedTask:
+    """What one task needs of a host.
+
+    `key` names the task for the caller. `constraints` are (attribute, value) pairs, all of which
+    must hold. `channel_ports` counts the TCP ports of bound channels.
+    """
+
+    key: Hashable
+    constraints: tuple[tuple[str, str], ...] = ()
+    cpus: float = 0.0
+    memory_mb: float = 0.0
+    static_ports: PortRanges = ()
+    channel_ports: int = 0
+    control_port: bool = True
+
+
+@frozen
+class Placed:
+    """A wanted task with its place. `channel_ports` are in the order of the channels."""
+
+    wanted: WantedTask
+    offer: Offer
+    channel_ports: tuple[int, ...]
+    control_port: int
+    """0 where none was wanted."""
+
+    @property
+    def ports(self) -> PortRanges:
+        """All ports taken, as ascending ranges."""
+        single = [(port, port) for port in self.channel_ports]
+        if self.control_port:
+            single.append((self.control_port, self.control_port))
+        return merge_ranges([*self.wanted.static_ports, *single])
+
+
+@frozen
+class Refused:
+    """A wanted task without a place. `reasons` maps host names to why not."""
+
+    wanted: WantedTask
+    reasons: Mapping[str, str]
+
+    def __str__(self) -> str:
+        if not self.reasons:
+            return "there is no host at all"
+        told = [f"{host}: {reason}" for host, reason in list(self.reasons.items())[:REASONS_TOLD]]
+        if len(self.reasons) > REASONS_TOLD:
+            told.append(f"and {len(self.reasons) - REASONS_TOLD} more hosts")
+        return "; ".join(told)
+
+
+@frozen
+class Placement:
+    """The outcome: every wanted task is in exactly one of the three."""
+
+    placed: Sequence[Placed]
+    not_yet: Sequence[Refused]
+    impossible: Sequence[Refused]
+
+
+@define(eq=False)
+class _Room:
+    """What is left of one offer."""
+
+    offer: Offer
+    cpus: float
+    memory_mb: float
+    ports: list[tuple[int, int]] = field()
+
+    @classmethod
+    def of(cls, offer: Offer) -> _Room:
+        return cls(offer, offer.cpus, offer.memory_mb, list(merge_ranges(offer.ports)))
+
+    def refusal(self, wanted: WantedTask) -> str:
+        """Why the task does not fit in what is left, empty where it does."""
+        if wanted.cpus > self.cpus + 1e-9:
+            return f"wants {wanted.cpus:g} cpus, {self.cpus:g} free"
+        if wanted.memory_mb > self.memory_mb + 1e-9:
+            return f"wants {wanted.memory_mb:g} MB of memory, {self.memory_mb:g} free"
+        if wanted.static_ports or wanted.channel_ports or wanted.control_port:
+            return self._port_refusal(wanted)
+        return ""
+
+    def take(self, wanted: WantedTask) -> Placed:
+        """Subtract the task; `refusal` was empty."""
+        self.cpus -= wanted.cpus
+        self.memory_mb -= wanted.memory_mb
+        self.ports, channels, control = self._allot(wanted)
+        return Placed(wanted, self.offer, channels, control)
+
+    def _port_refusal(self, wanted: WantedTask) -> str:
+        try:
+            self._allot(wanted)
+        except LookupError as missing:
+            return str(missing)
+        return ""
+
+    def _allot(
+        self, wanted: WantedTask
+    ) -> tuple[list[tuple[int, int]], tuple[int, ...], int]:
+        ports = self.ports
+        if wanted.static_ports:
+            ports = subtract_ranges(ports, wanted.static_ports)
+        else:
+            ports = list(ports)
+        control = 0
+        if wanted.control_port:
+            if not ports:
+                raise LookupError("has no port left for control")
+            begin, control = ports[-1]
+            ports[-1:] = [(begin, control - 1)] if begin < control else []
+        channels: list[int] = []
+        index = 0
+        while len(channels) < wanted.channel_ports:
+            if index >= len(ports):
+                raise LookupError(
+                    f"wants {wanted.channel_ports} channel ports from {LOWEST_CHANNEL_PORT} up, "
+                    f"{len(channels)} free"
+                )
+            begin, end = ports[index]
+            port = max(begin, LOWEST_CHANNEL_PORT)
+            if port > end:
+                index += 1
+                continue
+            channels.append(port)
+            rest = [(begin, port - 1)] if begin < port else []
+            if port < end:
+                rest.append((port + 1, end))
+            ports[index : index + 1] = rest
+            if begin < port:
+                index += 1
+        return ports, tuple(channels), control
+
+
+def place(
+    wanted: Sequence[WantedTask], offers: Sequence[Offer], hosts: Sequence[HostInfo]
+) -> Placement:
+    """Place tasks on offers.
+
+    Tasks pinned to a machine go first, so that the others do not take its room. `hosts` are all
+    hosts there are, whether or not they are in `offers`: a task that one of them could carry is
+    not impossible.
+    """
+    rooms = [_Room.of(offer) for offer in offers]
+    by_machine: dict[str, list[_Room]] = {}
+    for room in rooms:
+        by_machine.setdefault(_machine(room.offer.attributes, room.offer.host), []).append(room)
+    placed: list[Placed] = []
+    refused: list[WantedTask] = []
+    free: list[WantedTask] = []
+    for task in wanted:
+        machine = _pinned_machine(task)
+        if machine is None:
+            free.append(task)
+            continue
+        _put(task, by_machine.get(machine, ()), placed, refused)
+    _place_free(free, rooms, placed, refused)
+    order = {id(task): index for index, task in enumerate(wanted)}
+    placed.sort(key=lambda one: order[id(one.wanted)])
+    refused.sort(key=lambda task: order[id(task)])
+    return _sort_out(placed, refused, rooms, hosts)
+
+
+def satisfies(
+    constraints: Sequence[tuple[str, str]], attributes: Mapping[str, str], host: str
+) -> str:
+    """The reason for which a host does not meet constraints, empty where it meets them all.
+
+    An attribute whose text has commas is a set. `machine_id` is the host's own name where the
+    attribute is not set.
+    """
+    for attribute, value in constraints:
+        text = attributes.get(attribute)
+        if text is None and attribute == MACHINE:
+            text = host
+        if text is None:
+            return f"has no attribute {attribute}"
+        if text != value and value not in text.split(","):
+            return f"{attribute} is {text}, not {value}"
+    return ""
+
+
+def merge_ranges(ranges: Sequence[tuple[int, int]]) -> PortRanges:
+    """Ascending, disjoint ranges that cover the same ports."""
+    merged: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if begin > end:
+            continue
+        if merged and begin <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return tuple(merged)
+
+
+def subtract_ranges(
+    ranges: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """`ranges` without `taken`. Raises `LookupError` where something of `taken` is not in it."""
+    left = list(merge_ranges(ranges))
+    for begin, end in merge_ranges(taken):
+        for index, (low, high) in enumerate(left):
+            if low <= begin and end <= high:
+                rest = [(low, begin - 1)] if low < begin else []
+                if end < high:
+                    rest.append((end + 1, high))
+                left[index : index + 1] = rest
+                break
+        else:
+            text = str(begin) if begin == end else f"{begin}-{end}"
+            raise LookupError(f"does not offer the static port {text}")
+    return left
+
+
+def _pinned_machine(task: WantedTask) -> str | None:
+    return next((value for attribute, value in task.constraints if attribute == MACHINE), None)
+
+
+def _machine(attributes: Mapping[str, str], host: str) -> str:
+    return attributes.get(MACHINE, host)
+
+
+def _put(
+    task: WantedTask,
+    rooms: Sequence[_Room],
+    placed: list[Placed],
+    refused: list[WantedTask],
+) -> None:
+    for room in rooms:
+        unmet = satisfies(task.constraints, room.offer.attributes, room.offer.host)
+        if not unmet and not room.refusal(task):
+            placed.append(room.take(task))
+            return
+    refused.append(task)
+
+
+def _place_free(
+    tasks: Sequence[WantedTask],
+    rooms: Sequence[_Room],
+    placed: list[Placed],
+    refused: list[WantedTask],
+) -> None:
+    """Spread unpinned tasks over the hosts that meet their constraints, one host after another.
+
+    The hosts of a set of constraints are looked up once, and a host that was full for a task is
+    asked again only by a task that wants less of it.
+    """
+    candidates: dict[tuple[tuple[str, str], ...], list[_Room]] = {}
+    cursors: dict[tuple[tuple[str, str], ...], int] = {}
+    for task in tasks:
+        found = candidates.get(task.constraints)
+        if found is None:
+            found = [
+                room
+                for room in rooms
+                if not satisfies(task.constraints, room.offer.attributes, room.offer.host)
+            ]
+            candidates[task.constraints] = found
+        start = cursors.get(task.constraints, 0)
+        for step in range(len(found)):
+            index = (start + step) % len(found)
+            if not found[index].refusal(task):
+                placed.append(found[index].take(task))
+                cursors[task.constraints] = index + 1
+                break
+        else:
+            refused.append(task)
+
+
+def _sort_out(
+    placed: Sequence[Placed],
+    refused: Sequence[WantedTask],
+    rooms: Sequence[_Room],
+    hosts: Sequence[HostInfo],
+) -> Placement:
+    not_yet: list[Refused] = []
+    impossible: list[Refused] = []
+    left = {room.offer.agent_id: room for room in rooms}
+    for task in refused:
+        reasons: dict[str, str] = {}
+        possible = False
+        for host in hosts:
+            reason, could = _look_at(task, host, left.get(host.agent_id))
+            reasons[host.name] = reason
+            possible = possible or could
+        if possible:
+            # Hosts that never could are no part of the answer.
+            able = {
+                host.name: reasons[host.name]
+                for host in hosts
+                if not satisfies(task.constraints, host.attributes, host.name)
+            }
+            not_yet.append(Refused(task, able))
+        else:
+            impossible.append(Refused(task, reasons))
+    return Placement(placed, not_yet, impossible)
+
+
+def _look_at(task: WantedTask, host: HostInfo, room: _Room | None) -> tuple[str, bool]:
+    """Why the task is not on the host now, and whether it could be at another time."""
+    unmet = satisfies(task.constraints, host.attributes, host.name)
+    if unmet:
+        return unmet, False
+    if task.cpus > host.cpus + 1e-9:
+        return f"wants {task.cpus:g} cpus, the host has {host.cpus:g}", False
+    if task.memory_mb > host.memory_mb + 1e-9:
+        return f"wants {task.memory_mb:g} MB of memory, the host has {host.memory_mb:g}", False
+    if room is None:
+        return ("is not connected" if not host.connected else "offers nothing now"), True
+    return room.refusal(task) or "was free a moment ago", True
