@@ -1,1 +1,1 @@
-"""One activity: a state machine over a tree of roles. The only room that sees both tasks and workflows."""
+"""One activity: a machine over a tree of roles. The only room that sees tasks and workflows."""
