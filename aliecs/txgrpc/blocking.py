@@ -1,0 +1,165 @@
+"""gRPC channels for command lines: the same calls and the same errors, without a reactor.
+
+with BlockingChannel("127.0.0.1:32102") as channel:
+    control = BlockingStub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
+    reply = control.GetFrameworkInfo(GetFrameworkInfoRequest(), deadline_s=5)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_reflection.v1alpha import reflection_pb2
+
+from aliecs.txgrpc.route import service_methods
+from aliecs.txgrpc.status import RpcError, Trailing, rpc_error, trailing_metadata
+
+OPTIONS: Mapping[str, int | str] = {
+    "grpc.max_receive_message_length": 64 * 1024 * 1024,
+    "grpc.max_metadata_size": 64 * 1024,
+    "grpc.initial_reconnect_backoff_ms": 100,
+}
+
+Metadata = Mapping[str, "str | bytes"]
+
+
+class BlockingUnary:
+    """One method with one reply."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    def __call__(
+        self, request: Any, *, deadline_s: float | None, metadata: Metadata | None = None
+    ) -> Any:
+        """Call it and wait; gives the reply. `deadline_s` None waits without limit."""
+        return self.answer(request, deadline_s=deadline_s, metadata=metadata)[0]
+
+    def answer(
+        self, request: Any, *, deadline_s: float | None, metadata: Metadata | None = None
+    ) -> tuple[Any, Trailing]:
+        """Call it and wait; gives the reply and the trailing metadata."""
+        entries = tuple((metadata or {}).items())
+        try:
+            reply, call = self._method.with_call(request, timeout=deadline_s, metadata=entries)
+        except grpc.RpcError as error:
+            raise rpc_error(error) from None
+        return reply, trailing_metadata(call.trailing_metadata())
+
+
+class BlockingStreaming:
+    """One method with a stream of replies."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    def __call__(
+        self, request: Any, *, deadline_s: float | None = None, metadata: Metadata | None = None
+    ) -> Iterator[Any]:
+        """Call it; gives the replies as they come. Closing the iterator cancels the call."""
+        call = self._method(request, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise rpc_error(error) from None
+        finally:
+            call.cancel()
+
+
+class BlockingChannel:
+    """A connection to one server. `target` is `host:port` or `unix:<path>`; `options` are gRPC
+    channel arguments over the defaults. A context manager."""
+
+    def __init__(self, target: str, options: Mapping[str, int | str] | None = None) -> None:
+        self.target = target
+        self._channel = grpc.insecure_channel(
+            target, options=list({**OPTIONS, **(options or {})}.items())
+        )
+
+    def __enter__(self) -> BlockingChannel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancel what runs and close."""
+        self._channel.close()
+
+    def unary(
+        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
+    ) -> BlockingUnary:
+        """A method by its path, with a codec of its own."""
+        return BlockingUnary(
+            self._channel.unary_unary(path, request_serializer=encode, response_deserializer=decode)
+        )
+
+    def streaming(
+        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
+    ) -> BlockingStreaming:
+        """A streaming method by its path, with a codec of its own."""
+        return BlockingStreaming(
+            self._channel.unary_stream(
+                path, request_serializer=encode, response_deserializer=decode
+            )
+        )
+
+    def ready(self, deadline_s: float) -> None:
+        """Wait for the connection; `RpcError` UNAVAILABLE after `deadline_s` without."""
+        try:
+            grpc.channel_ready_future(self._channel).result(timeout=deadline_s)
+        except grpc.FutureTimeoutError:
+            raise RpcError(
+                "UNAVAILABLE", f"no connection to {self.target} within {deadline_s:g} s"
+            ) from None
+
+    def services(self, deadline_s: float) -> frozenset[str]:
+        """The full names of what the server serves, as its reflection tells; empty where it has
+        none."""
+        method = self._channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        question = reflection_pb2.ServerReflectionRequest(list_services="")
+        try:
+            replies = list(method(iter([question]), timeout=deadline_s))
+        except grpc.RpcError as error:
+            problem = rpc_error(error)
+            if problem.status == "UNIMPLEMENTED":
+                return frozenset()
+            raise problem from None
+        return frozenset(
+            service.name for reply in replies for service in reply.list_services_response.service
+        )
+
+
+class BlockingStub:
+    """A protobuf service on a channel: one attribute for each of its methods, `BlockingUnary` or
+    `BlockingStreaming`."""
+
+    def __init__(self, channel: BlockingChannel, service: ServiceDescriptor) -> None:
+        self._service = service.full_name
+        self._methods: dict[str, BlockingUnary | BlockingStreaming] = {}
+        for name, method in service_methods(service).items():
+            make = channel.streaming if method.streams else channel.unary
+            self._methods[name] = make(
+                method.path,
+                lambda request: bytes(request.SerializeToString()),
+                method.reply.FromString,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._methods[name]
+        except KeyError:
+            raise AttributeError(f"the service {self._service} has no method {name}") from None

@@ -1,0 +1,258 @@
+"""gRPC channels for Twisted coroutines.
+
+    channel = Channel("127.0.0.1:32102")
+    control = Stub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
+    reply = await control.GetFrameworkInfo(GetFrameworkInfoRequest(), deadline_s=5)
+    async for event in control.Subscribe(SubscribeRequest()):
+        ...
+    await channel.close()
+
+Every failed call raises `RpcError`. Everything awaitable here is a Deferred; cancelling it cancels
+the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import grpc.aio
+from attrs import frozen
+from google.protobuf.descriptor import ServiceDescriptor
+from twisted.internet.defer import Deferred
+
+from aliecs.txgrpc.bridge import in_loop
+from aliecs.txgrpc.route import service_methods
+from aliecs.txgrpc.status import RpcError, Trailing, rpc_error, trailing_metadata
+
+OPTIONS: Mapping[str, int | str] = {
+    "grpc.max_receive_message_length": 64 * 1024 * 1024,
+    "grpc.max_metadata_size": 64 * 1024,
+}
+LOCAL: Mapping[str, int | str] = {
+    # To a process of this machine: no proxy, a connection that no other channel shares or slows.
+    "grpc.enable_http_proxy": 0,
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
+KEEPALIVE: Mapping[str, int | str] = {
+    # For servers known to allow it; others close a connection whose client asks this often.
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.http2.ping_timeout_ms": 5_000,
+    "grpc.http2.max_pings_without_data": 0,
+}
+
+Metadata = Mapping[str, "str | bytes"]
+
+
+@frozen
+class Answer:
+    """A reply together with what came after it."""
+
+    reply: Any
+    trailing: Trailing
+
+
+class Unary:
+    """One method with one reply."""
+
+    def __init__(self, channel: Channel, path: str, encode: Any, decode: Any) -> None:
+        self._channel = channel
+        self._path = path
+        self._codec = {"request_serializer": encode, "response_deserializer": decode}
+        self._method: Any = None
+
+    def __call__(
+        self, request: Any, *, deadline_s: float | None, metadata: Metadata | None = None
+    ) -> Deferred[Any]:
+        """Call it; gives the reply. `deadline_s` None waits for ever, which only operations that
+        have a deadline of their own may ask for."""
+        return in_loop(self._answer(request, deadline_s, metadata, lambda answer: answer.reply))
+
+    def answer(
+        self, request: Any, *, deadline_s: float | None, metadata: Metadata | None = None
+    ) -> Deferred[Answer]:
+        """As a plain call, with the trailing metadata."""
+        return in_loop(self._answer(request, deadline_s, metadata, lambda answer: answer))
+
+    async def _answer(
+        self,
+        request: Any,
+        deadline_s: float | None,
+        metadata: Metadata | None,
+        give: Callable[[Answer], Any],
+    ) -> Any:
+        channel = self._channel.open()
+        if self._method is None:
+            self._method = channel.unary_unary(self._path, **self._codec)
+        call = self._method(request, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
+        try:
+            reply = await call
+            return give(Answer(reply, trailing_metadata(await call.trailing_metadata())))
+        except grpc.aio.AioRpcError as error:
+            raise rpc_error(error) from None
+
+
+class Stream(AsyncIterator[Any]):
+    """Replies of one streaming call, for `async for` in a Twisted coroutine.
+
+    Cancelling a wait for the next reply cancels the call; `cancel` does so at any time, after which
+    the iteration ends with `RpcError` CANCELLED.
+    """
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self._begin = begin
+        self._call: Any = None
+        self._cancelled = False
+
+    def __anext__(self) -> Deferred[Any]:
+        return in_loop(self._next())
+
+    def connected(self) -> Deferred[None]:
+        """Fires when the server has taken the call (it sent its first headers)."""
+        return in_loop(self._connected())
+
+    def cancel(self) -> None:
+        """End the call."""
+        self._cancelled = True
+        if self._call is not None:
+            self._call.cancel()
+
+    def _open(self) -> Any:
+        if self._cancelled:
+            raise RpcError("CANCELLED", "the stream was cancelled")
+        if self._call is None:
+            self._call = self._begin()
+        return self._call
+
+    async def _connected(self) -> None:
+        call = self._open()
+        try:
+            await call.wait_for_connection()
+        except grpc.aio.AioRpcError as error:
+            raise rpc_error(error) from None
+
+    async def _next(self) -> Any:
+        call = self._open()
+        try:
+            reply = await call.read()
+        except grpc.aio.AioRpcError as error:
+            raise rpc_error(error) from None
+        if reply is grpc.aio.EOF:
+            if self._cancelled:
+                raise RpcError("CANCELLED", "the stream was cancelled")
+            # StopAsyncIteration cannot leave a Deferred's coroutine by itself.
+            raise StopAsyncIteration
+        return reply
+
+
+class Streaming:
+    """One method with a stream of replies."""
+
+    def __init__(self, channel: Channel, path: str, encode: Any, decode: Any) -> None:
+        self._channel = channel
+        self._path = path
+        self._codec = {"request_serializer": encode, "response_deserializer": decode}
+
+    def __call__(
+        self, request: Any, *, deadline_s: float | None = None, metadata: Metadata | None = None
+    ) -> Stream:
+        """Call it when the first reply is asked for. `deadline_s` limits the whole stream."""
+
+        def begin() -> Any:
+            method = self._channel.open().unary_stream(self._path, **self._codec)
+            return method(request, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
+
+        return Stream(begin)
+
+
+class Channel:
+    """A connection to one server, made when it is first needed and again whenever it breaks.
+
+    `target` is `host:port` or `unix:<path>`; `options` are gRPC channel arguments over the
+    defaults.
+    """
+
+    def __init__(self, target: str, options: Mapping[str, int | str] | None = None) -> None:
+        self.target = target
+        self._options = {**OPTIONS, **(options or {})}
+        self._channel: grpc.aio.Channel | None = None
+        self._closed = False
+
+    def unary(
+        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
+    ) -> Unary:
+        """A method by its path, with a codec of its own."""
+        return Unary(self, path, encode, decode)
+
+    def streaming(
+        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
+    ) -> Streaming:
+        """A streaming method by its path, with a codec of its own."""
+        return Streaming(self, path, encode, decode)
+
+    def state(self) -> str:
+        """IDLE, CONNECTING, READY, TRANSIENT_FAILURE or SHUTDOWN."""
+        if self._closed:
+            return "SHUTDOWN"
+        if self._channel is None:
+            return "IDLE"
+        return str(self._channel.get_state().name)
+
+    def ready(self, deadline_s: float) -> Deferred[None]:
+        """Fires when the connection stands; `RpcError` UNAVAILABLE after `deadline_s` without."""
+        return in_loop(self._ready(deadline_s))
+
+    def close(self) -> Deferred[None]:
+        """Cancel what runs and close. Twice is fine."""
+        return in_loop(self._close())
+
+    def open(self) -> grpc.aio.Channel:
+        """The channel below; for this module only, on the loop."""
+        if self._closed:
+            raise RpcError("UNAVAILABLE", f"the channel to {self.target} is closed")
+        if self._channel is None:
+            self._channel = grpc.aio.insecure_channel(
+                self.target, options=list(self._options.items())
+            )
+        return self._channel
+
+    async def _ready(self, deadline_s: float) -> None:
+        try:
+            await asyncio.wait_for(self.open().channel_ready(), deadline_s)
+        except TimeoutError:
+            raise RpcError(
+                "UNAVAILABLE", f"no connection to {self.target} within {deadline_s:g} s"
+            ) from None
+
+    async def _close(self) -> None:
+        self._closed = True
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+
+class Stub:
+    """A protobuf service on a channel: one attribute for each of its methods, `Unary` or
+    `Streaming`."""
+
+    def __init__(self, channel: Channel, service: ServiceDescriptor) -> None:
+        self._service = service.full_name
+        self._methods: dict[str, Unary | Streaming] = {}
+        for name, method in service_methods(service).items():
+            make = channel.streaming if method.streams else channel.unary
+            self._methods[name] = make(
+                method.path,
+                lambda request: bytes(request.SerializeToString()),
+                method.reply.FromString,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._methods[name]
+        except KeyError:
+            raise AttributeError(f"the service {self._service} has no method {name}") from None
