@@ -410,15 +410,22 @@ CallFunction = Callable[..., "str | Awaitable[str]"]
 """A plugin's function: takes the call and the template's own arguments, gives the output text."""
 
 
+class IIntegrationFactory(Interface):
+    """Makes an integration. Found through `twisted.plugin`, one for each kind of service."""
+
+    name: str = Attribute("the namespace in templates, and the key in the control API")
+    endpoint_setting: str = Attribute("the setting that carries the endpoint")
+
+    def make(endpoint: str) -> IIntegration:
+        """An integration that talks to `endpoint`."""
+
+
 class IIntegration(Interface):
-    """An outside service that environments work with. Found through `twisted.plugin`."""
+    """An outside service that environments work with."""
 
     name: str = Attribute("the namespace in templates, and the key in the control API")
     pretty_name: str = Attribute("what people see")
-    endpoint_setting: str = Attribute("the setting that carries the endpoint")
-
-    def configure(endpoint: str) -> None:
-        """Take the endpoint, before `start`."""
+    endpoint: str = Attribute("where the service is")
 
     def start() -> Awaitable[None]:
         """Coroutine. Begin to work; a service that is away is not an error."""
