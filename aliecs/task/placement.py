@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from aliecs.interfaces import HostInfo, Offer, PortRanges
+from aliecs.language.declaration import Constraint, merge_port_ranges
 
 MACHINE = "machine_id"
 """The attribute that names a host. Every host has it, at least as its own name."""
@@ -29,12 +30,12 @@ REASONS_TOLD = 8
 class WantedTask:
     """What one task needs of a host.
 
-    `key` names the task for the caller. `constraints` are (attribute, value) pairs, all of which
-    must hold. `channel_ports` counts the TCP ports of bound channels.
+    `key` names the task for the caller. All `constraints` must hold. `channel_ports` counts the TCP
+    ports of bound channels.
     """
 
     key: Hashable
-    constraints: tuple[tuple[str, str], ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     cpus: float = 0.0
     memory_mb: float = 0.0
     static_ports: PortRanges = ()
@@ -58,7 +59,7 @@ class Placed:
         single = [(port, port) for port in self.channel_ports]
         if self.control_port:
             single.append((self.control_port, self.control_port))
-        return merge_ranges([*self.wanted.static_ports, *single])
+        return merge_port_ranges([*self.wanted.static_ports, *single])
 
 
 @frozen
@@ -91,13 +92,20 @@ class _Room:
     """What is left of one offer."""
 
     offer: Offer
+    attributes: Mapping[str, str]
     cpus: float
     memory_mb: float
-    ports: list[tuple[int, int]] = field()
+    ports: list[tuple[int, int]]
 
     @classmethod
     def of(cls, offer: Offer) -> _Room:
-        return cls(offer, offer.cpus, offer.memory_mb, list(merge_ranges(offer.ports)))
+        return cls(
+            offer,
+            _attributes(offer.attributes, offer.host),
+            offer.cpus,
+            offer.memory_mb,
+            list(merge_port_ranges(offer.ports)),
+        )
 
     def refusal(self, wanted: WantedTask) -> str:
         """Why the task does not fit in what is left, empty where it does."""
@@ -172,7 +180,7 @@ def place(
     rooms = [_Room.of(offer) for offer in offers]
     by_machine: dict[str, list[_Room]] = {}
     for room in rooms:
-        by_machine.setdefault(_machine(room.offer.attributes, room.offer.host), []).append(room)
+        by_machine.setdefault(room.attributes[MACHINE], []).append(room)
     placed: list[Placed] = []
     refused: list[WantedTask] = []
     free: list[WantedTask] = []
@@ -189,44 +197,23 @@ def place(
     return _sort_out(placed, refused, rooms, hosts)
 
 
-def satisfies(
-    constraints: Sequence[tuple[str, str]], attributes: Mapping[str, str], host: str
-) -> str:
-    """The reason for which a host does not meet constraints, empty where it meets them all.
-
-    An attribute whose text has commas is a set. `machine_id` is the host's own name where the
-    attribute is not set.
-    """
-    for attribute, value in constraints:
-        text = attributes.get(attribute)
-        if text is None and attribute == MACHINE:
-            text = host
-        if text is None:
-            return f"has no attribute {attribute}"
-        if text != value and value not in text.split(","):
-            return f"{attribute} is {text}, not {value}"
+def unmet_constraint(constraints: Sequence[Constraint], attributes: Mapping[str, str]) -> str:
+    """Why a host with these attributes will not do, empty where it meets every constraint."""
+    for constraint in constraints:
+        if not constraint.is_met(attributes):
+            text = attributes.get(constraint.attribute)
+            if text is None:
+                return f"has no attribute {constraint.attribute}"
+            return f"{constraint.attribute} is {text}, not {constraint.value}"
     return ""
-
-
-def merge_ranges(ranges: Sequence[tuple[int, int]]) -> PortRanges:
-    """Ascending, disjoint ranges that cover the same ports."""
-    merged: list[tuple[int, int]] = []
-    for begin, end in sorted(ranges):
-        if begin > end:
-            continue
-        if merged and begin <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((begin, end))
-    return tuple(merged)
 
 
 def subtract_ranges(
     ranges: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """`ranges` without `taken`. Raises `LookupError` where something of `taken` is not in it."""
-    left = list(merge_ranges(ranges))
-    for begin, end in merge_ranges(taken):
+    left = list(merge_port_ranges(ranges))
+    for begin, end in merge_port_ranges(taken):
         for index, (low, high) in enumerate(left):
             if low <= begin and end <= high:
                 rest = [(low, begin - 1)] if low < begin else []
@@ -241,11 +228,11 @@ def subtract_ranges(
 
 
 def _pinned_machine(task: WantedTask) -> str | None:
-    return next((value for attribute, value in task.constraints if attribute == MACHINE), None)
+    return next((c.value for c in task.constraints if c.attribute == MACHINE), None)
 
 
-def _machine(attributes: Mapping[str, str], host: str) -> str:
-    return attributes.get(MACHINE, host)
+def _attributes(attributes: Mapping[str, str], host: str) -> Mapping[str, str]:
+    return attributes if MACHINE in attributes else {**attributes, MACHINE: host}
 
 
 def _put(
@@ -255,7 +242,7 @@ def _put(
     refused: list[WantedTask],
 ) -> None:
     for room in rooms:
-        unmet = satisfies(task.constraints, room.offer.attributes, room.offer.host)
+        unmet = unmet_constraint(task.constraints, room.attributes)
         if not unmet and not room.refusal(task):
             placed.append(room.take(task))
             return
@@ -273,15 +260,13 @@ def _place_free(
     The hosts of a set of constraints are looked up once, and a host that was full for a task is
     asked again only by a task that wants less of it.
     """
-    candidates: dict[tuple[tuple[str, str], ...], list[_Room]] = {}
-    cursors: dict[tuple[tuple[str, str], ...], int] = {}
+    candidates: dict[tuple[Constraint, ...], list[_Room]] = {}
+    cursors: dict[tuple[Constraint, ...], int] = {}
     for task in tasks:
         found = candidates.get(task.constraints)
         if found is None:
             found = [
-                room
-                for room in rooms
-                if not satisfies(task.constraints, room.offer.attributes, room.offer.host)
+                room for room in rooms if not unmet_constraint(task.constraints, room.attributes)
             ]
             candidates[task.constraints] = found
         start = cursors.get(task.constraints, 0)
@@ -305,28 +290,19 @@ def _sort_out(
     impossible: list[Refused] = []
     left = {room.offer.agent_id: room for room in rooms}
     for task in refused:
-        reasons: dict[str, str] = {}
-        possible = False
-        for host in hosts:
-            reason, could = _look_at(task, host, left.get(host.agent_id))
-            reasons[host.name] = reason
-            possible = possible or could
-        if possible:
-            # Hosts that never could are no part of the answer.
-            able = {
-                host.name: reasons[host.name]
-                for host in hosts
-                if not satisfies(task.constraints, host.attributes, host.name)
-            }
+        looks = {host.name: _look_at(task, host, left.get(host.agent_id)) for host in hosts}
+        # Where some host could carry the task, those that never could are no part of the answer.
+        able = {name: reason for name, (reason, could) in looks.items() if could}
+        if able:
             not_yet.append(Refused(task, able))
         else:
-            impossible.append(Refused(task, reasons))
+            impossible.append(Refused(task, {name: reason for name, (reason, _) in looks.items()}))
     return Placement(placed, not_yet, impossible)
 
 
 def _look_at(task: WantedTask, host: HostInfo, room: _Room | None) -> tuple[str, bool]:
     """Why the task is not on the host now, and whether it could be at another time."""
-    unmet = satisfies(task.constraints, host.attributes, host.name)
+    unmet = unmet_constraint(task.constraints, _attributes(host.attributes, host.name))
     if unmet:
         return unmet, False
     if task.cpus > host.cpus + 1e-9:
