@@ -1,0 +1,553 @@
+"""The table of settings: every name, type, default and meaning, once.
+
+`Settings` is what the rest of the house sees, typed. The names people write are derived from it
+(`control_port` is `controlPort`), and so are the variables (`ALIECS_CONTROLPORT`), the options
+(`--controlPort`), the help and the page in `docs/`. Names that the reference has are kept, also
+where nothing here reads them yet, so that an existing file of settings loads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import attrs
+from attrs import frozen
+
+from aliecs.settings.value import (
+    COMMAND,
+    DURATION,
+    FILE,
+    FLAG,
+    FOLDER,
+    HOSTS,
+    LABELS,
+    NUMBER,
+    PORT,
+    PORT_RANGE,
+    TEXT,
+    WORDS,
+    Host,
+    Kind,
+    choice,
+    format_duration,
+    integer,
+)
+
+T = TypeVar("T")
+
+
+@frozen
+class Setting:
+    """One row of the table.
+
+    `attribute` is its name in `Settings`, `key` the name people write; `variable` a plain variable
+    of the environment that gives the default where it is set; `used` is false for names of the
+    reference that are accepted and have no effect.
+    """
+
+    attribute: str
+    key: str
+    kind: Kind[Any]
+    default: Any
+    meaning: str
+    section: str
+    variable: str
+    used: bool
+    secret: bool
+
+    @property
+    def environment_variable(self) -> str:
+        return "ALIECS_" + self.key.upper().replace(".", "_")
+
+    def show(self, value: Any) -> str:
+        """A value of this setting as people write it; never a secret's."""
+        if self.secret and value:
+            return "(not shown)"
+        if self.kind is DURATION:
+            return format_duration(value)
+        if self.kind is PORT_RANGE:
+            return "{}-{}".format(*value)
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, tuple):
+            return ", ".join(item.name if isinstance(item, Host) else str(item) for item in value)
+        return str(value)
+
+
+def _setting(
+    kind: Kind[T],
+    default: T,
+    meaning: str,
+    *,
+    key: str = "",
+    section: str = "",
+    variable: str = "",
+    used: bool = True,
+    secret: bool = False,
+) -> T:
+    row = {
+        "kind": kind,
+        "meaning": " ".join(meaning.split()),
+        "key": key,
+        "section": section,
+        "variable": variable,
+        "used": used,
+        "secret": secret,
+    }
+    return attrs.field(default=default, metadata=row, repr=not secret)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything that an operator can set. Durations are seconds, memory is megabytes."""
+
+    instance_name: str = _setting(
+        TEXT,
+        "AliECS instance",
+        "name of this installation, as people see it",
+        section="The core",
+    )
+    core_working_dir: str = _setting(
+        FOLDER,
+        "/var/lib/o2/aliecs",
+        "folder for everything that the core keeps: journal, store, clones, sockets, task logs",
+    )
+    listen_address: str = _setting(
+        TEXT, "127.0.0.1", "address on which all ports are opened; `0.0.0.0` opens them to everyone"
+    )
+    control_port: int = _setting(PORT, 32102, "control API (gRPC); 0 takes any free port")
+    rest_port: int = _setting(
+        PORT, 32103, "REST, event stream and control room (HTTP); 0 takes any free port"
+    )
+    manhole_port: int = _setting(
+        PORT,
+        32104,
+        "operator's shell inside the core (ssh); 0 takes any free port. It is opened only where "
+        "`manholeKeys` or `manholePasswordFile` says who may enter",
+    )
+    manhole_user: str = _setting(TEXT, "aliecs", "who logs in to the manhole")
+    manhole_keys: str = _setting(
+        FILE, "", "file of public keys that may log in to the manhole (`authorized_keys` format)"
+    )
+    manhole_password_file: str = _setting(
+        FILE, "", "file whose first line is the password of the manhole"
+    )
+    manhole_host_key: str = _setting(
+        FILE, "", "private host key of the manhole; empty: one is made in the working folder"
+    )
+    verbose: bool = _setting(FLAG, False, "log details too")
+    very_verbose: bool = _setting(FLAG, False, "log every message too")
+    log_format: str = _setting(
+        choice("text", "json"), "text", "`text` for people, `json` for one object per line"
+    )
+    journal_retention_days: int = _setting(
+        integer(1), 90, "how long an environment that ended stays readable, in days"
+    )
+    integration_plugins: Sequence[str] = _setting(
+        WORDS, (), "outside services to work with, by name, in the order of their start"
+    )
+
+    config_service_uri: str = _setting(
+        TEXT,
+        "sqlite://",
+        """configuration service: `sqlite://` (a file in the working folder), `sqlite:///path`,
+        `file:///path.yaml`""",
+        section="Configuration",
+    )
+    core_config_entry: str = _setting(
+        TEXT,
+        "settings",
+        "entry `aliecs/ANY/any/<this>` of the configuration, whose settings rank above the file's",
+    )
+    core_configuration_uri: str = _setting(
+        TEXT, "", "`file://` address of a settings file, as `--config` takes one"
+    )
+
+    default_repo: str = _setting(
+        TEXT,
+        "builtin",
+        "workflow repository used where none is named, unless another was chosen at run time",
+        section="Workflows",
+    )
+    repositories: Sequence[str] = _setting(
+        WORDS,
+        (),
+        "further workflow repositories: `host/path/name`, `host:path/name` or `/path/name`",
+    )
+    global_default_revision: str = _setting(
+        TEXT,
+        "master",
+        "revision used where none is named, unless another was chosen at run time",
+    )
+    repos_ssh_key: str = _setting(FILE, "", "private key for repositories reached by ssh")
+    repos_timeout_s: float = _setting(
+        DURATION, 120.0, "how long a clone or a fetch may take", key="reposTimeout"
+    )
+    load_timeout_s: float = _setting(
+        DURATION, 60.0, "how long loading a workflow may take", key="loadTimeout"
+    )
+    jit_timeout_s: float = _setting(
+        DURATION, 30.0, "how long one command that generates a workflow may take", key="jitTimeout"
+    )
+
+    backend: str = _setting(
+        choice("local"), "local", "where tasks run: `local` is this machine", section="Tasks"
+    )
+    hosts: Sequence[Host] = _setting(
+        HOSTS,
+        (),
+        """hosts of the local backend: names, or maps with `name`, `attributes` (map),
+        `cpus` (cores) and `memory` (MB). Empty: one host with this machine's name""",
+    )
+    local_ports: tuple[int, int] = _setting(
+        PORT_RANGE, (20000, 31999), "ports that the hosts of the local backend share"
+    )
+    executor_command: Sequence[str] = _setting(
+        COMMAND, (), "command that starts an executor; empty: the one that came with this core"
+    )
+    executor_shell: str = _setting(
+        TEXT, "/bin/sh", "shell for tasks and hooks that ask for a shell"
+    )
+    executor_path: Sequence[str] = _setting(
+        WORDS, (), "folders that tasks of the local backend find before the usual PATH"
+    )
+    shm_cleaner: Sequence[str] = _setting(
+        COMMAND, (), "command that each host runs before a deployment to clear shared memory"
+    )
+    recovery_timeout_s: float = _setting(
+        DURATION,
+        900.0,
+        "how long an executor waits for a core before it ends its tasks and itself",
+        key="recoveryTimeout",
+    )
+    agent_grace_s: float = _setting(
+        DURATION,
+        120.0,
+        "how long a host may be out of reach before its tasks count as lost",
+        key="agentGrace",
+    )
+    idle_task_ttl_s: float = _setting(
+        DURATION, 600.0, "how long a task without environment is kept", key="idleTaskTtl"
+    )
+    reuse_unlocked_tasks: bool = _setting(FLAG, False, "let new environments take idle tasks")
+    task_class_cache_ttl_s: float = _setting(
+        DURATION,
+        168 * 3600.0,
+        "how long task templates without tasks are remembered",
+        key="taskClassCacheTTL",
+    )
+    fmq_plugin: str = _setting(
+        choice("OCClite", "OCC"), "OCClite", "control plugin of FairMQ devices"
+    )
+    fmq_plugin_search_path: str = _setting(
+        TEXT, "$CONTROL_OCCPLUGIN_ROOT/lib/", "where FairMQ devices find their control plugin"
+    )
+    task_log_stream_mb: int = _setting(
+        integer(1), 10, "how much is kept of what a task writes, for each of its streams, in MB"
+    )
+    task_log_total_mb: int = _setting(
+        integer(1), 5120, "how much task logs may take on a host, in MB; the oldest go first"
+    )
+    deploy_timeout_s: float = _setting(
+        DURATION,
+        90.0,
+        "how long a deployment may take, unless the workflow's `deploy_timeout` says otherwise",
+        key="deployTimeout",
+    )
+    configure_timeout_s: float = _setting(
+        DURATION, 120.0, "how long tasks may take to configure", key="configureTimeout"
+    )
+    transition_timeout_s: float = _setting(
+        DURATION, 90.0, "how long tasks may take for any other transition", key="transitionTimeout"
+    )
+
+    bookkeeping_base_uri: str = _setting(
+        TEXT, "http://127.0.0.1:4000", "Bookkeeping", section="Outside services"
+    )
+    ccdb_endpoint: str = _setting(TEXT, "http://ccdb-test.cern.ch:8080", "conditions database")
+    dcs_service_endpoint: str = _setting(TEXT, "//127.0.0.1:50051", "detector control system")
+    dd_scheduler_endpoint: str = _setting(TEXT, "//127.0.0.1:50052", "Data Distribution scheduler")
+    trg_service_endpoint: str = _setting(TEXT, "//127.0.0.1:50060", "trigger system")
+    odc_endpoint: str = _setting(TEXT, "//127.0.0.1:50053", "event farm control (ODC)")
+    kafka_endpoint: str = _setting(TEXT, "localhost:9092", "broker of the older Kafka messages")
+    kafka_endpoints: Sequence[str] = _setting(WORDS, ("localhost:9092",), "brokers for events")
+    test_plugin_endpoint: str = _setting(TEXT, "//127.0.0.1:00000", "the test plugin")
+
+    # What follows belongs to the reference and has no effect here yet.
+
+    consul_base_path: str = _setting(
+        TEXT,
+        "o2/components/aliecs/ANY/any",
+        "part of the configuration that a very verbose start writes to the log",
+        section="Accepted, without effect",
+        used=False,
+    )
+    executor: str = _setting(
+        TEXT, "", "path of the executor on Mesos agents", variable="EXEC_BINARY", used=False
+    )
+    executor_cpu: float = _setting(
+        NUMBER,
+        0.01,
+        "cores that a Mesos executor claims",
+        key="executorCPU",
+        variable="EXEC_CPU",
+        used=False,
+    )
+    executor_memory: float = _setting(
+        NUMBER, 256.0, "MB that a Mesos executor claims", variable="EXEC_MEMORY", used=False
+    )
+    mesos_url: str = _setting(
+        TEXT,
+        "http://:5050/api/v1/scheduler",
+        "Mesos master",
+        variable="MESOS_MASTER_HTTP",
+        used=False,
+    )
+    mesos_api_timeout_s: float = _setting(
+        DURATION,
+        20.0,
+        "limit of a request to Mesos",
+        key="mesosApiTimeout",
+        variable="MESOS_CONNECT_TIMEOUT",
+        used=False,
+    )
+    mesos_auth_mode: str = _setting(
+        choice("", "basic"),
+        "",
+        "`basic` for a user and a password",
+        variable="AUTH_MODE",
+        used=False,
+    )
+    mesos_credentials_username: str = _setting(
+        TEXT,
+        "",
+        "Mesos user",
+        key="mesosCredentials.username",
+        variable="AUTH_USER",
+        used=False,
+    )
+    mesos_credentials_password_file: str = _setting(
+        FILE,
+        "",
+        "file with the Mesos password",
+        key="mesosCredentials.passwordFile",
+        variable="AUTH_PASSWORD_FILE",
+        used=False,
+    )
+    mesos_credentials_password: str = _setting(
+        FILE,
+        "",
+        "older name of `mesosCredentials.passwordFile`",
+        key="mesosCredentials.password",
+        used=False,
+    )
+    mesos_checkpoint: bool = _setting(
+        FLAG, True, "tasks outlive a restart of their agent", used=False
+    )
+    mesos_compression: bool = _setting(FLAG, False, "ask Mesos for compressed answers", used=False)
+    mesos_use_system_proxy: bool = _setting(FLAG, False, "reach Mesos by the proxy", used=False)
+    mesos_executor_image: str = _setting(
+        TEXT, "", "container image of the executor", variable="EXEC_IMAGE", used=False
+    )
+    mesos_failover_timeout_s: float = _setting(
+        DURATION,
+        1000 * 3600.0,
+        "how long Mesos keeps the tasks of a core that is away",
+        key="mesosFailoverTimeout",
+        variable="SCHEDULER_FAILOVER_TIMEOUT",
+        used=False,
+    )
+    mesos_framework_hostname: str = _setting(TEXT, "", "host name told to Mesos", used=False)
+    mesos_framework_name: str = _setting(
+        TEXT, "aliecs", "name told to Mesos", variable="FRAMEWORK_NAME", used=False
+    )
+    mesos_framework_role: str = _setting(TEXT, "", "role told to Mesos", used=False)
+    mesos_framework_user: str = _setting(
+        TEXT, "root", "user told to Mesos", variable="FRAMEWORK_USER", used=False
+    )
+    mesos_gpu_cluster_compat: bool = _setting(FLAG, False, "take hosts with GPUs", used=False)
+    mesos_job_restart_delay_s: float = _setting(
+        DURATION,
+        5.0,
+        "pause before an inner job is started again",
+        key="mesosJobRestartDelay",
+        variable="JOB_RESTART_DELAY",
+        used=False,
+    )
+    mesos_labels: Sequence[tuple[str, str]] = _setting(
+        LABELS, (), "labels told to Mesos: maps with `key` and `value`", used=False
+    )
+    mesos_max_refuse_seconds: float = _setting(
+        DURATION,
+        5.0,
+        "how long a refused offer stays away",
+        variable="MAX_REFUSE_SECONDS",
+        used=False,
+    )
+    mesos_principal: str = _setting(TEXT, "", "principal told to Mesos", used=False)
+    mesos_revive_burst: int = _setting(
+        integer(0), 3, "revivals at once", variable="REVIVE_BURST", used=False
+    )
+    mesos_revive_wait_s: float = _setting(
+        DURATION,
+        1.0,
+        "pause between revivals",
+        key="mesosReviveWait",
+        variable="REVIVE_WAIT",
+        used=False,
+    )
+    mesos_resource_type_metrics: bool = _setting(
+        FLAG, False, "metrics for each kind of resource", used=False
+    )
+    summary_metrics: bool = _setting(FLAG, False, "summaries in the metrics", used=False)
+    metrics_address: str = _setting(
+        TEXT,
+        "127.0.0.1",
+        "address of the scheduler's metrics",
+        key="metrics.address",
+        variable="LIBPROCESS_IP",
+        used=False,
+    )
+    metrics_port: int = _setting(
+        PORT,
+        64009,
+        "port of the scheduler's metrics",
+        key="metrics.port",
+        variable="PORT0",
+        used=False,
+    )
+    metrics_path: str = _setting(
+        TEXT,
+        "/metrics",
+        "path of the scheduler's metrics",
+        key="metrics.path",
+        variable="METRICS_API_PATH",
+        used=False,
+    )
+    metrics_endpoint: str = _setting(
+        TEXT, "8088/ecsmetrics", "port and name of the core's metrics", used=False
+    )
+    dump_workflows: bool = _setting(FLAG, False, "write every loaded workflow to files", used=False)
+    concurrent_workflow_template_processing: bool = _setting(
+        FLAG, True, "a workflow's roles are processed side by side", used=False
+    )
+    concurrent_workflow_template_iterator_processing: bool = _setting(
+        FLAG, True, "a workflow's iterators are processed side by side", used=False
+    )
+    concurrent_iterator_role_expansion: bool = _setting(
+        FLAG, True, "an iterator's roles are made side by side", used=False
+    )
+    config_cache: bool = _setting(FLAG, True, "remember the inventory", used=False)
+    enable_kafka: bool = _setting(FLAG, True, "send events to Kafka", used=False)
+    log_all_il: bool = _setting(
+        FLAG, False, "send details to InfoLogger too", key="logAllIL", used=False
+    )
+    bookkeeping_token: str = _setting(
+        TEXT, "token", "token for Bookkeeping", used=False, secret=True
+    )
+    bookkeeping_use_system_proxy: bool = _setting(
+        FLAG, False, "reach Bookkeeping by the proxy", used=False
+    )
+    dcs_service_use_system_proxy: bool = _setting(FLAG, False, "reach DCS by the proxy", used=False)
+    dd_scheduler_use_system_proxy: bool = _setting(
+        FLAG, False, "reach the Data Distribution scheduler by the proxy", used=False
+    )
+    dd_scheduler_status_timeout_s: float = _setting(
+        DURATION,
+        30.0,
+        "limit of a status request to the Data Distribution scheduler",
+        key="ddSchedulerStatusTimeout",
+        used=False,
+    )
+    ddsched_status_timeout_s: float = _setting(
+        DURATION,
+        30.0,
+        "older name of `ddSchedulerStatusTimeout`",
+        key="ddschedStatusTimeout",
+        used=False,
+    )
+    trg_service_use_system_proxy: bool = _setting(
+        FLAG, False, "reach the trigger system by the proxy", used=False
+    )
+    trg_polling_interval_s: float = _setting(
+        DURATION, 3.0, "pause between questions to it", key="trgPollingInterval", used=False
+    )
+    trg_polling_timeout_s: float = _setting(
+        DURATION, 3.0, "limit of such a question", key="trgPollingTimeout", used=False
+    )
+    trg_reconciliation_timeout_s: float = _setting(
+        DURATION,
+        5.0,
+        "limit of a reconciliation with it",
+        key="trgReconciliationTimeout",
+        used=False,
+    )
+    odc_polling_interval_s: float = _setting(
+        DURATION, 3.0, "pause between questions to ODC", key="odcPollingInterval", used=False
+    )
+    odc_use_system_proxy: bool = _setting(FLAG, False, "reach ODC by the proxy", used=False)
+    kube_namespace: str = _setting(TEXT, "", "Kubernetes namespace", used=False)
+    kubeconfig: str = _setting(FILE, "", "Kubernetes configuration", used=False)
+
+
+def _camel(attribute: str) -> str:
+    first, *others = attribute.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _rows() -> tuple[Setting, ...]:
+    rows = []
+    section = ""
+    for field in attrs.fields(Settings):
+        row: dict[str, Any] = dict(field.metadata)
+        section = row["section"] or section
+        row |= {"key": row["key"] or _camel(field.name), "section": section}
+        rows.append(Setting(attribute=field.name, default=field.default, **row))
+    return tuple(rows)
+
+
+TABLE = _rows()
+"""All settings, in the order in which they are documented."""
+
+
+def fold(name: str) -> str:
+    """What two spellings of one name have in common: case, `_`, `-` and `.` do not count."""
+    return name.lower().translate({ord(mark): None for mark in "_-."})
+
+
+BY_NAME: Mapping[str, Setting] = {fold(setting.key): setting for setting in TABLE}
+"""The table by folded key."""
+
+
+_PAGE_HEAD = """# Settings
+
+Made from the table in `aliecs/settings/table.py`: `python -m aliecs.settings > docs/settings.md`.
+
+Sources, each ranking above the one before: defaults; the settings file (`--config FILE`, YAML); the
+entry `aliecs/ANY/any/<coreConfigEntry>` of the configuration tree; environment variables
+`ALIECS_<KEY>` in upper case (`ALIECS_CONTROLPORT`, `ALIECS_METRICS_PORT`); the command line
+(`--key value`, `--key=value`). In names, case, `_` and `-` do not count. A key that does not exist
+is refused, in the tree's entry it is a warning.
+
+Durations are written as `90s`, `1m30s` or `2h`. A list is a YAML list, or one text with commas or
+blanks.
+"""
+
+
+def describe() -> str:
+    """The table as a page of documentation (Markdown)."""
+    lines = _PAGE_HEAD.splitlines()
+    section = ""
+    for setting in TABLE:
+        if setting.section != section:
+            section = setting.section
+            lines += ["", f"## {section}", ""]
+            lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+        default = setting.show(setting.default)
+        shown = f"`{default}`" if default else ""
+        meaning = setting.meaning
+        if setting.variable:
+            meaning += f" (default from `{setting.variable}` where that is set)"
+        lines.append(f"| `{setting.key}` | {setting.kind.name} | {shown} | {meaning} |")
+    return "\n".join(lines) + "\n"
