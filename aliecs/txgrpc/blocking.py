@@ -16,7 +16,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
 
 from aliecs.txgrpc.route import service_methods
-from aliecs.txgrpc.status import RpcError, Trailing, rpc_error, trailing_metadata
+from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
 
 OPTIONS: Mapping[str, int | str] = {
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
@@ -25,13 +25,18 @@ OPTIONS: Mapping[str, int | str] = {
 }
 
 Metadata = Mapping[str, "str | bytes"]
+Encode = Callable[[Any], bytes]
+Decode = Callable[[bytes], Any]
 
 
 class BlockingUnary:
     """One method with one reply."""
 
-    def __init__(self, method: Any) -> None:
+    def __init__(self, method: Any, path: str, encode: Encode, decode: Decode) -> None:
         self._method = method
+        self._path = path
+        self._encode = encode
+        self._decode = decode
 
     def __call__(
         self, request: Any, *, deadline_s: float | None, metadata: Metadata | None = None
@@ -44,26 +49,33 @@ class BlockingUnary:
     ) -> tuple[Any, Trailing]:
         """Call it and wait; gives the reply and the trailing metadata."""
         entries = tuple((metadata or {}).items())
+        data = self._encode(request)
         try:
-            reply, call = self._method.with_call(request, timeout=deadline_s, metadata=entries)
+            reply, call = self._method.with_call(data, timeout=deadline_s, metadata=entries)
         except grpc.RpcError as error:
             raise rpc_error(error) from None
-        return reply, trailing_metadata(call.trailing_metadata())
+        trailing = trailing_metadata(call.trailing_metadata())
+        return decoded(self._decode, reply, self._path), trailing
 
 
 class BlockingStreaming:
     """One method with a stream of replies."""
 
-    def __init__(self, method: Any) -> None:
+    def __init__(self, method: Any, path: str, encode: Encode, decode: Decode) -> None:
         self._method = method
+        self._path = path
+        self._encode = encode
+        self._decode = decode
 
     def __call__(
         self, request: Any, *, deadline_s: float | None = None, metadata: Metadata | None = None
     ) -> Iterator[Any]:
         """Call it; gives the replies as they come. Closing the iterator cancels the call."""
-        call = self._method(request, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
+        data = self._encode(request)
+        call = self._method(data, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
         try:
-            yield from call
+            for reply in call:
+                yield decoded(self._decode, reply, self._path)
         except grpc.RpcError as error:
             raise rpc_error(error) from None
         finally:
@@ -95,23 +107,13 @@ class BlockingChannel:
         """Cancel what runs and close."""
         self._channel.close()
 
-    def unary(
-        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
-    ) -> BlockingUnary:
+    def unary(self, path: str, encode: Encode, decode: Decode) -> BlockingUnary:
         """A method by its path, with a codec of its own."""
-        return BlockingUnary(
-            self._channel.unary_unary(path, request_serializer=encode, response_deserializer=decode)
-        )
+        return BlockingUnary(self._channel.unary_unary(path), path, encode, decode)
 
-    def streaming(
-        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
-    ) -> BlockingStreaming:
+    def streaming(self, path: str, encode: Encode, decode: Decode) -> BlockingStreaming:
         """A streaming method by its path, with a codec of its own."""
-        return BlockingStreaming(
-            self._channel.unary_stream(
-                path, request_serializer=encode, response_deserializer=decode
-            )
-        )
+        return BlockingStreaming(self._channel.unary_stream(path), path, encode, decode)
 
     def ready(self, deadline_s: float) -> None:
         """Wait for the connection; `RpcError` UNAVAILABLE after `deadline_s` without."""

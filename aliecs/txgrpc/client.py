@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+import grpc
 import grpc.aio
 from attrs import frozen
 from google.protobuf.descriptor import ServiceDescriptor
@@ -24,7 +25,7 @@ from twisted.internet.defer import Deferred
 
 from aliecs.txgrpc.bridge import in_loop
 from aliecs.txgrpc.route import service_methods
-from aliecs.txgrpc.status import RpcError, Trailing, rpc_error, trailing_metadata
+from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
 
 OPTIONS: Mapping[str, int | str] = {
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
@@ -47,6 +48,8 @@ KEEPALIVE: Mapping[str, int | str] = {
 }
 
 Metadata = Mapping[str, "str | bytes"]
+Encode = Callable[[Any], bytes]
+Decode = Callable[[bytes], Any]
 
 
 @frozen
@@ -60,10 +63,11 @@ class Answer:
 class Unary:
     """One method with one reply."""
 
-    def __init__(self, channel: Channel, path: str, encode: Any, decode: Any) -> None:
+    def __init__(self, channel: Channel, path: str, encode: Encode, decode: Decode) -> None:
         self._channel = channel
         self._path = path
-        self._codec = {"request_serializer": encode, "response_deserializer": decode}
+        self._encode = encode
+        self._decode = decode
         self._method: Any = None
 
     def __call__(
@@ -88,13 +92,15 @@ class Unary:
     ) -> Any:
         channel = self._channel.open()
         if self._method is None:
-            self._method = channel.unary_unary(self._path, **self._codec)
-        call = self._method(request, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
+            self._method = channel.unary_unary(self._path)
+        data = self._encode(request)
+        call = self._method(data, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
         try:
             reply = await call
-            return give(Answer(reply, trailing_metadata(await call.trailing_metadata())))
+            trailing = await call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
             raise rpc_error(error) from None
+        return give(Answer(decoded(self._decode, reply, self._path), trailing_metadata(trailing)))
 
 
 class Stream(AsyncIterator[Any]):
@@ -104,17 +110,20 @@ class Stream(AsyncIterator[Any]):
     the iteration ends with `RpcError` CANCELLED.
     """
 
-    def __init__(self, begin: Callable[[], Any]) -> None:
+    def __init__(self, begin: Callable[[], Any], decode: Decode, path: str) -> None:
         self._begin = begin
+        self._decode = decode
+        self._path = path
         self._call: Any = None
         self._cancelled = False
 
     def __anext__(self) -> Deferred[Any]:
         return in_loop(self._next())
 
-    def connected(self) -> Deferred[None]:
-        """Fires when the server has taken the call (it sent its first headers)."""
-        return in_loop(self._connected())
+    def connected(self, deadline_s: float) -> Deferred[bool]:
+        """Open the stream. Gives True when the server has taken the call (it sent its headers),
+        False where it has not within `deadline_s`: some send them with their first reply only."""
+        return in_loop(self._connected(deadline_s))
 
     def cancel(self) -> None:
         """End the call."""
@@ -129,12 +138,17 @@ class Stream(AsyncIterator[Any]):
             self._call = self._begin()
         return self._call
 
-    async def _connected(self) -> None:
-        call = self._open()
-        try:
-            await call.wait_for_connection()
-        except grpc.aio.AioRpcError as error:
-            raise rpc_error(error) from None
+    async def _connected(self, deadline_s: float) -> bool:
+        headers = asyncio.ensure_future(self._open().initial_metadata())
+        # Not wait_for: cancelling what waits for the headers would cancel the call.
+        await asyncio.wait({headers}, timeout=deadline_s)
+        if not headers.done():
+            return False
+        if self._call.done() and await self._call.code() is not grpc.StatusCode.OK:
+            raise RpcError(
+                (await self._call.code()).name, (await self._call.details()) or "no details"
+            )
+        return True
 
     async def _next(self) -> Any:
         call = self._open()
@@ -145,18 +159,18 @@ class Stream(AsyncIterator[Any]):
         if reply is grpc.aio.EOF:
             if self._cancelled:
                 raise RpcError("CANCELLED", "the stream was cancelled")
-            # StopAsyncIteration cannot leave a Deferred's coroutine by itself.
             raise StopAsyncIteration
-        return reply
+        return decoded(self._decode, reply, self._path)
 
 
 class Streaming:
     """One method with a stream of replies."""
 
-    def __init__(self, channel: Channel, path: str, encode: Any, decode: Any) -> None:
+    def __init__(self, channel: Channel, path: str, encode: Encode, decode: Decode) -> None:
         self._channel = channel
         self._path = path
-        self._codec = {"request_serializer": encode, "response_deserializer": decode}
+        self._encode = encode
+        self._decode = decode
 
     def __call__(
         self, request: Any, *, deadline_s: float | None = None, metadata: Metadata | None = None
@@ -164,10 +178,11 @@ class Streaming:
         """Call it when the first reply is asked for. `deadline_s` limits the whole stream."""
 
         def begin() -> Any:
-            method = self._channel.open().unary_stream(self._path, **self._codec)
-            return method(request, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
+            method = self._channel.open().unary_stream(self._path)
+            data = self._encode(request)
+            return method(data, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
 
-        return Stream(begin)
+        return Stream(begin, self._decode, self._path)
 
 
 class Channel:
@@ -183,15 +198,11 @@ class Channel:
         self._channel: grpc.aio.Channel | None = None
         self._closed = False
 
-    def unary(
-        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
-    ) -> Unary:
+    def unary(self, path: str, encode: Encode, decode: Decode) -> Unary:
         """A method by its path, with a codec of its own."""
         return Unary(self, path, encode, decode)
 
-    def streaming(
-        self, path: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
-    ) -> Streaming:
+    def streaming(self, path: str, encode: Encode, decode: Decode) -> Streaming:
         """A streaming method by its path, with a codec of its own."""
         return Streaming(self, path, encode, decode)
 

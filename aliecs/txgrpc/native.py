@@ -150,6 +150,8 @@ class _Run:
         replies: Any = None
         try:
             replies = self._route.handler(self._decode(request), call)
+            # Tells the client that its call was taken, long before there is anything to say.
+            await context.send_initial_metadata(())
             async for reply in replies:
                 yield self._route.encode(reply)
         except Exception as error:

@@ -9,6 +9,9 @@ A servicer is any object with one method for each method of the service:
         async for event in self.events():
             yield EventStreamReply(event=event)
 
+A stream's headers go out when its handler has been called: one that subscribes to something before
+it returns its iterator misses nothing from the moment that the client sees the headers.
+
 The contract about clients that go away: a client's cancel, its deadline or the loss of its
 connection cancels the handler, that is, the Deferred that it waits for at that moment. Work that
 must outlive the client is therefore started by its owner, and the handler waits for it behind
@@ -110,23 +113,26 @@ def _unary(handler: Handler) -> Handler:
 
 
 def _stream(handler: Handler) -> Handler:
-    async def native(request: Any, call: ServerCall) -> AsyncIterator[Any]:
-        loop = reactor_loop()
-        replies = handler(request, call)
-        end = object()
-
-        def run(step: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
-            return Deferred.fromCoroutine(_await(step)).asFuture(loop)
-
-        try:
-            while (reply := await run(lambda: anext(replies, end))) is not end:
-                yield reply
-        finally:
-            # Runs the handler's own clean-up, also when the client went away between two replies.
-            if hasattr(replies, "aclose"):
-                await run(replies.aclose)
+    def native(request: Any, call: ServerCall) -> AsyncIterator[Any]:
+        return _replies(handler(request, call))
 
     return native
+
+
+async def _replies(replies: Any) -> AsyncIterator[Any]:
+    loop = reactor_loop()
+    end = object()
+
+    def run(step: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
+        return Deferred.fromCoroutine(_await(step)).asFuture(loop)
+
+    try:
+        while (reply := await run(lambda: anext(replies, end))) is not end:
+            yield reply
+    finally:
+        # Runs the handler's own clean-up, also when the client went away between two replies.
+        if hasattr(replies, "aclose"):
+            await run(replies.aclose)
 
 
 async def _await(step: Callable[[], Awaitable[Any]]) -> Any:

@@ -7,7 +7,7 @@ the text) travel in the trailing entry that gRPC libraries of all languages know
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -56,6 +56,17 @@ class RpcError(AliecsError):
 def trailing_metadata(entries: Iterable[tuple[str, str | bytes]] | None) -> Trailing:
     """The trailing metadata of a call as a mapping; of a repeated key the last value counts."""
     return dict(entries or ())
+
+
+def decoded(decode: Callable[[bytes], Any], reply: bytes, path: str) -> Any:
+    """A reply as its reader wants it; `RpcError` INTERNAL where the other side answered rubbish.
+
+    Done here and not inside grpc, which in that case logs and hands out None.
+    """
+    try:
+        return decode(reply)
+    except Exception as error:
+        raise RpcError("INTERNAL", f"the answer to {path} cannot be read: {error}") from None
 
 
 def rpc_error(error: Any) -> RpcError:
