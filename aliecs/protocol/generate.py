@@ -37,35 +37,37 @@ def relocate_imports(text: str) -> str:
     return _TOP_IMPORT.sub(rf"from {PACKAGE} import \1 as", text)
 
 
-def generate(root: Path = ROOT, output: Path | None = None) -> list[Path]:
-    """Compile every `.proto` file below `root`.
+def compile_protos(root: Path, outputs: Sequence[str]) -> None:
+    """Run the protobuf compiler over every `.proto` file below `root`; `outputs` are its options.
 
-    `output` is the folder to write to, `root` itself by default. Gives the files written. Raises
-    `RuntimeError` where the compiler refuses a file; its own message is on standard error.
+    Raises `RuntimeError` where it refuses a file; its own message is on standard error.
     """
     from grpc_tools import protoc
 
-    output = output or root
     names = [path.relative_to(root).as_posix() for path in proto_files(root)]
     well_known = resources.files("grpc_tools") / "_proto"
     status = protoc.main(
-        [
-            "protoc",
-            f"--proto_path={root}",
-            f"--proto_path={well_known}",
-            f"--python_out={output}",
-            f"--pyi_out={output}",
-            *names,
-        ]
+        ["protoc", f"--proto_path={root}", f"--proto_path={well_known}", *outputs, *names]
     )
     if status != 0:
         raise RuntimeError(f"protoc failed with status {status} on: {', '.join(names)}")
+
+
+def generate(root: Path = ROOT, output: Path | None = None) -> list[Path]:
+    """Compile every `.proto` file below `root`.
+
+    `output` is the folder to write to, `root` itself by default. Gives the files written. Errors
+    are those of `compile_protos`.
+    """
+    output = output or root
+    compile_protos(root, [f"--python_out={output}", f"--pyi_out={output}"])
     written = []
-    for name in names:
+    for path in proto_files(root):
+        name = path.relative_to(root).as_posix()
         for suffix in ("_pb2.py", "_pb2.pyi"):
-            path = output / (name.removesuffix(".proto") + suffix)
-            path.write_text(relocate_imports(path.read_text()))
-            written.append(path)
+            module = output / (name.removesuffix(".proto") + suffix)
+            module.write_text(relocate_imports(module.read_text()))
+            written.append(module)
     return written
 
 
