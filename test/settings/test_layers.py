@@ -11,7 +11,6 @@ from aliecs.errors import SettingsError
 from aliecs.settings import Settings, Sources, describe, read_text
 from aliecs.settings.table import BY_NAME, TABLE
 
-
 Write = Callable[[str], str]
 
 
