@@ -1,0 +1,142 @@
+"""Long actions that somebody asked for: creating, controlling and destroying environments.
+
+An operation has an id from its first moment and goes on whoever waits for it: a client that hangs
+up ends only its own waiting. Its result stays readable after it is over.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from aliecs.errors import AliecsError, NotFound
+from aliecs.event.record import User
+from aliecs.protocol.identifier import IdentifierGenerator
+
+KEPT = 1000
+"""Operations that stay readable after they are over."""
+
+
+class OperationState(enum.Enum):
+    """Where an operation stands."""
+
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+@define(eq=False)
+class Operation:
+    """One long action. Times are Unix milliseconds; `step` says what is being done now."""
+
+    id: str
+    kind: str
+    user: User
+    environment_id: str
+    started_ms: int
+    state: OperationState = OperationState.RUNNING
+    ended_ms: int = 0
+    step: str = ""
+    done_tasks: int = 0
+    total_tasks: int = 0
+    error: str = ""
+    failure: Failure | None = None
+    result: Any = None
+    work: Deferred[Any] | None = None
+    _waiting: list[Deferred[None]] = field(factory=list)
+
+    async def wait(self) -> Any:
+        """Wait until it is over and give its result, or raise its error. Whoever cancels this ends
+        its own waiting and nothing else."""
+        if self.state is OperationState.RUNNING:
+            over: Deferred[None] = Deferred()
+            self._waiting.append(over)
+            try:
+                await over
+            finally:
+                if over in self._waiting:
+                    self._waiting.remove(over)
+        if self.failure is not None:
+            self.failure.raiseException()
+        return self.result
+
+    def finish(self, now_ms: int) -> None:
+        """It is over; wake everyone who waits."""
+        self.ended_ms = now_ms
+        waiting, self._waiting = self._waiting, []
+        for over in waiting:
+            over.callback(None)
+
+
+@define(eq=False)
+class Operations:
+    """All operations of a core, those that run and the last that ended."""
+
+    identifiers: IdentifierGenerator
+    now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+    _operations: OrderedDict[str, Operation] = field(init=False, factory=OrderedDict)
+    _log: Logger = field(init=False, factory=Logger)
+
+    def start(
+        self,
+        kind: str,
+        user: User,
+        environment_id: str,
+        work: Callable[[Operation], Coroutine[Any, Any, Any]],
+    ) -> Operation:
+        """Start an operation; `work` is its coroutine, given the operation to report to."""
+        operation = Operation(self.identifiers.new(), kind, user, environment_id, self.now_ms())
+        self._operations[operation.id] = operation
+        self._forget_old()
+        operation.work = Deferred.fromCoroutine(work(operation))
+        operation.work.addCallbacks(
+            lambda result: self._succeeded(operation, result),
+            lambda failure: self._failed(operation, failure),
+        )
+        return operation
+
+    def get(self, operation_id: str) -> Operation:
+        """The operation of that id. Raises `NotFound`."""
+        try:
+            return self._operations[operation_id]
+        except KeyError:
+            raise NotFound(f"no operation with id {operation_id}") from None
+
+    def all(self) -> Sequence[Operation]:
+        """Oldest first."""
+        return list(self._operations.values())
+
+    def running(self) -> Sequence[Operation]:
+        """Those that are not over."""
+        return [o for o in self._operations.values() if o.state is OperationState.RUNNING]
+
+    def _succeeded(self, operation: Operation, result: Any) -> None:
+        operation.result = result
+        operation.state = OperationState.DONE
+        operation.finish(self.now_ms())
+
+    def _failed(self, operation: Operation, failure: Failure) -> None:
+        if not isinstance(failure.value, AliecsError):
+            self._log.failure(
+                "operation {operation} ({kind}) failed for a reason that is a fault of ours",
+                failure,
+                operation=operation.id,
+                kind=operation.kind,
+            )
+        operation.failure = failure
+        operation.error = failure.getErrorMessage()
+        operation.state = OperationState.FAILED
+        operation.finish(self.now_ms())
+
+    def _forget_old(self) -> None:
+        over = [o.id for o in self._operations.values() if o.state is not OperationState.RUNNING]
+        for operation_id in over[: max(0, len(self._operations) - KEPT)]:
+            del self._operations[operation_id]

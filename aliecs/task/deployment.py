@@ -1,0 +1,294 @@
+"""From wanted tasks to launched ones: rounds of offers, placement, commands and launches.
+
+Nothing here is locked: an offer belongs to whoever was given it, placement is a function, and what
+an environment does not use it gives back at once. A round ends with every request placed,
+impossible or not yet placed; the latter are tried again for a while, and idle tasks that stand in
+their way are ended. Tasks are in the roster, and in the journal, before they are launched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from attrs import define, field, frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from aliecs.errors import AliecsError
+from aliecs.event.record import Traits
+from aliecs.interfaces import ITaskBackend, Offer, TaskLaunch
+from aliecs.journal import Journal
+from aliecs.language.declaration import Channel, Constraint
+from aliecs.language.state import State
+from aliecs.protocol.identifier import IdentifierGenerator, new_xid
+from aliecs.protocol.message import ControlMode
+from aliecs.task.pace import Pace
+from aliecs.task.placement import Placed, Refused, WantedTask, place
+from aliecs.task.task import Endpoint, Task, TaskOwner
+from aliecs.task.taskclass import ResolvedCommand, TaskClass
+
+PATIENCE_S = 5.0
+"""How long a task may wait for a host that could carry it: upstream's five attempts."""
+
+ROUND_S = 0.5
+"""Time between two rounds."""
+
+
+@frozen
+class DeploymentRequest:
+    """One task to deploy. `role` is the leaf it is for, which nobody here looks into;
+    `constraints`, `inbound` and `outbound` are those of role and class, merged."""
+
+    role: object
+    role_path: str
+    task_class: TaskClass
+    control_mode: ControlMode
+    constraints: tuple[Constraint, ...]
+    inbound: tuple[Channel, ...]
+    outbound: tuple[Channel, ...]
+    traits: Traits
+    labels: Mapping[str, str]
+
+
+@frozen
+class DeploymentFailure:
+    """A request that came to nothing, and why."""
+
+    request: DeploymentRequest
+    reason: str
+    impossible: bool
+
+    def __str__(self) -> str:
+        return f"{self.request.role_path} ({self.request.task_class.name}): {self.reason}"
+
+
+BuildCommands = Callable[[Sequence[Task]], Awaitable[Sequence[ResolvedCommand | AliecsError]]]
+"""Makes the commands of placed tasks, in a loader thread; in the order of the tasks."""
+
+
+@frozen
+class Plan:
+    """What one environment wants to have deployed, and who it is."""
+
+    environment_id: str
+    owner: TaskOwner
+    requests: Sequence[DeploymentRequest]
+    build_commands: BuildCommands
+
+
+@define(eq=False)
+class Deployer:
+    """Deploys for all environments of a core.
+
+    `register` puts a task into the roster before it is launched; `claim` gives an idle task that
+    will do for a request; `make_room` begins to end idle tasks, and is true where there were any.
+    """
+
+    backend: ITaskBackend
+    journal: Journal
+    clock: IReactorTime
+    pace: Pace
+    identifiers: IdentifierGenerator
+    register: Callable[[Task], None]
+    claim: Callable[[DeploymentRequest], Task | None]
+    make_room: Callable[[], bool]
+    patience_s: float = field(default=PATIENCE_S)
+
+    async def deploy(self, plan: Plan) -> Sequence[DeploymentFailure]:
+        """Launch what is wanted. Gives the requests that failed; tasks of the others are attached
+        to the owner, and their updates go there."""
+        failures: list[DeploymentFailure] = []
+        pending: dict[int, DeploymentRequest] = {}
+        for index, request in enumerate(plan.requests):
+            claimed = self.claim(request)
+            if claimed is None:
+                pending[index] = request
+            else:
+                _attach(claimed, request, plan)
+        give_up_at_s = self.clock.seconds() + self.patience_s
+        while pending:
+            refused = await self._round(plan, pending, failures)
+            if not pending:
+                break
+            if self.clock.seconds() >= give_up_at_s:
+                for index, request in pending.items():
+                    reason = f"no room within {self.patience_s:g} s: {refused[index]}"
+                    failures.append(DeploymentFailure(request, reason, False))
+                break
+            self.make_room()
+            await deferLater(self.clock, ROUND_S)
+        return failures
+
+    async def _round(
+        self,
+        plan: Plan,
+        pending: dict[int, DeploymentRequest],
+        failures: list[DeploymentFailure],
+    ) -> Mapping[int, Refused]:
+        """One round of offers. Takes out of `pending` what is launched or has failed."""
+        wanted = [_wanted(index, request) for index, request in pending.items()]
+        offers = await self.backend.gather_offers()
+        used: list[Offer] = []
+        try:
+            placement = place(wanted, offers, self.backend.hosts())
+            used = _distinct([placed.offer for placed in placement.placed])
+        finally:
+            self.backend.decline([offer for offer in offers if offer not in used])
+        for refused in placement.impossible:
+            request = pending.pop(_index(refused.wanted))
+            failures.append(DeploymentFailure(request, f"no host can run it: {refused}", True))
+        if placement.placed:
+            placed = [(one, pending.pop(_index(one.wanted))) for one in placement.placed]
+            await self._launch(plan, placed, used, failures)
+        return {_index(refused.wanted): refused for refused in placement.not_yet}
+
+    async def _launch(
+        self,
+        plan: Plan,
+        placed: Sequence[tuple[Placed, DeploymentRequest]],
+        offers: Sequence[Offer],
+        failures: list[DeploymentFailure],
+    ) -> None:
+        launches: dict[str, list[TaskLaunch]] = {offer.offer_id: [] for offer in offers}
+        accepted: set[str] = set()
+        try:
+            tasks = [self._make_task(one, request, plan) for one, request in placed]
+            commands = await plan.build_commands(tasks)
+            launched: list[tuple[Task, DeploymentRequest]] = []
+            for task, (_, request), command in zip(tasks, placed, commands, strict=True):
+                if isinstance(command, AliecsError):
+                    failures.append(DeploymentFailure(request, command.message, True))
+                    continue
+                task.command = command
+                launches[task.offer_id].append(_launch(task, command))
+                launched.append((task, request))
+                await self.pace.breathe()
+            await self._write_down(plan, launched)
+            for task, request in launched:
+                _attach(task, request, plan)
+                self.register(task)
+                await self.pace.breathe()
+            for offer in offers:
+                accepted.add(offer.offer_id)
+                self.backend.accept(offer, launches[offer.offer_id])
+        finally:
+            self.backend.decline([offer for offer in offers if offer.offer_id not in accepted])
+
+    def _make_task(self, placed: Placed, request: DeploymentRequest, plan: Plan) -> Task:
+        offer = placed.offer
+        return Task(
+            id=self.identifiers.new(),
+            task_class=request.task_class,
+            control_mode=request.control_mode,
+            host=offer.host,
+            address=offer.address,
+            agent_id=offer.agent_id,
+            executor_id=offer.executor_id,
+            offer_id=offer.offer_id,
+            cpus=placed.wanted.cpus,
+            memory_mb=placed.wanted.memory_mb,
+            ports=placed.ports,
+            control_port=placed.control_port,
+            inbound=request.inbound,
+            endpoints=_endpoints(request.inbound, placed.channel_ports),
+            outbound=request.outbound,
+            environment_id=plan.environment_id,
+            role=request.role,
+            role_path=request.role_path,
+            traits=request.traits,
+            labels=request.labels,
+        )
+
+    async def _write_down(
+        self, plan: Plan, launched: Sequence[tuple[Task, DeploymentRequest]]
+    ) -> None:
+        if not launched:
+            return
+        await self.journal.intend(
+            "tasks_placed",
+            plan.environment_id,
+            {
+                "tasks": [
+                    {
+                        "id": task.id,
+                        "class": task.task_class.identifier,
+                        "role": task.role_path,
+                        "host": task.host,
+                        "agent": task.agent_id,
+                        "executor": task.executor_id,
+                        "control_port": task.control_port,
+                        "endpoints": {
+                            name: [endpoint.address, endpoint.transport, endpoint.global_alias]
+                            for name, endpoint in task.endpoints.items()
+                        },
+                    }
+                    for task, _ in launched
+                ]
+            },
+        )
+
+
+def _wanted(index: int, request: DeploymentRequest) -> WantedTask:
+    wants = request.task_class.wants
+    return WantedTask(
+        key=index,
+        constraints=request.constraints,
+        cpus=wants.cpus,
+        memory_mb=wants.memory_mb,
+        static_ports=wants.ports,
+        channel_ports=sum(1 for channel in request.inbound if channel.addressing == "tcp"),
+        control_port=request.control_mode.is_controllable,
+    )
+
+
+def _index(wanted: WantedTask) -> int:
+    index = wanted.key
+    assert isinstance(index, int)
+    return index
+
+
+def _distinct(offers: Sequence[Offer]) -> list[Offer]:
+    return list({offer.offer_id: offer for offer in offers}.values())
+
+
+def _attach(task: Task, request: DeploymentRequest, plan: Plan) -> None:
+    """The task serves the environment from now on."""
+    task.environment_id = plan.environment_id
+    task.role = request.role
+    task.role_path = request.role_path
+    task.traits = request.traits
+    task.labels = request.labels
+    task.outbound = request.outbound
+    task.idle_since_s = None
+    task.end_of_stream = False
+    if not task.living:
+        task.state = State.STANDBY
+    task.owner = plan.owner
+
+
+def _endpoints(inbound: Sequence[Channel], ports: Sequence[int]) -> Mapping[str, Endpoint]:
+    """An endpoint for each bound channel: a port of the host, or an abstract socket."""
+    left = iter(ports)
+    endpoints = {}
+    for channel in inbound:
+        if channel.addressing == "ipc":
+            address = f"ipc://@o2ipc-{new_xid()}"
+        else:
+            address = f"tcp://*:{next(left)}"
+        endpoints[channel.name] = Endpoint(address, channel.transport, channel.global_alias)
+    return endpoints
+
+
+def _launch(task: Task, command: ResolvedCommand) -> TaskLaunch:
+    limits = task.task_class.limits
+    return TaskLaunch(
+        task_id=task.id,
+        name=task.name,
+        cpus=task.cpus,
+        memory_mb=task.memory_mb,
+        ports=task.ports,
+        command=command.payload(task.control_port).encode(),
+        labels=task.labels,
+        limit_cpus=limits.cpus,
+        limit_memory_mb=limits.memory_mb,
+    )

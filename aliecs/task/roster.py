@@ -1,0 +1,472 @@
+"""All tasks of the core: deploy, reuse, command, kill; and everything that is heard of them.
+
+The roster is what backends report to. It finds the task by its id, changes it, tells the bus once,
+and tells the task's owner, the environment that it serves. The cost of a message does not depend on
+how many tasks there are. Tasks that serve nobody are the idle pool: they may be claimed again, and
+end when they are told to, when their time is up, or when their room is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from aliecs.errors import AliecsError, Unavailable
+from aliecs.event.bus import Bus
+from aliecs.event.record import TaskEvent
+from aliecs.interfaces import ITaskBackend, ITaskObserver, MesosState, TaskUpdate
+from aliecs.journal import Journal
+from aliecs.language.state import State, Status
+from aliecs.protocol.identifier import IdentifierGenerator, new_xid
+from aliecs.protocol.message import (
+    AnnounceTaskPid,
+    BasicTaskTerminated,
+    CleanSharedMemoryCommand,
+    CommandResponse,
+    DeviceEvent,
+    DeviceEventType,
+    MessageError,
+    TaskLogCommand,
+    decode_executor_message,
+    target,
+)
+from aliecs.task.command import Commander, Outcome, TaskTransition
+from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
+from aliecs.task.pace import Pace
+from aliecs.task.placement import MACHINE, unmet_constraint
+from aliecs.task.task import Phase, Task, TaskEnd
+
+KILL_DEADLINE_S = 40.0
+"""Longer than the slowest kill sequence of an executor (26 s)."""
+
+IDLE_SWEEP_S = 5.0
+
+ANSWER_DEADLINE_S = 10.0
+"""How long an executor may take to answer a question."""
+
+CLEANER_DEADLINE_S = 30.0
+"""How long the shared memory cleaner of one host may take."""
+
+
+@implementer(ITaskObserver)
+@define(eq=False)
+class Roster:
+    """See the module. `agent_grace_s` is how long a host may be out of reach before its tasks count
+    as lost, `idle_ttl_s` how long an idle task is kept, `reuse` whether it may be claimed again."""
+
+    backend: ITaskBackend
+    bus: Bus
+    journal: Journal
+    clock: IReactorTime
+    identifiers: IdentifierGenerator
+    agent_grace_s: float = 120.0
+    idle_ttl_s: float = 600.0
+    reuse: bool = False
+    pace: Pace = field(init=False)
+    _tasks: dict[str, Task] = field(init=False, factory=dict)
+    _commander: Commander = field(init=False)
+    _deployer: Deployer = field(init=False)
+    _ends: dict[str, list[Deferred[None]]] = field(init=False, factory=dict)
+    _questions: dict[str, Deferred[CommandResponse]] = field(init=False, factory=dict)
+    _graces: dict[str, IDelayedCall] = field(init=False, factory=dict)
+    _sweep: LoopingCall = field(init=False)
+    _log: Logger = field(init=False, factory=Logger)
+
+    def __attrs_post_init__(self) -> None:
+        self.pace = Pace(self.clock)
+        self._commander = Commander(self.backend, self.clock, self.pace)
+        self._deployer = Deployer(
+            backend=self.backend,
+            journal=self.journal,
+            clock=self.clock,
+            pace=self.pace,
+            identifiers=self.identifiers,
+            register=self._register,
+            claim=self._claim,
+            make_room=self._make_room,
+        )
+        self._sweep = LoopingCall(self._end_old_idle_tasks)
+        self._sweep.clock = self.clock
+
+    def start(self) -> None:
+        """Begin to look after idle tasks. The backend is started by whoever made it."""
+        self._sweep.start(IDLE_SWEEP_S, now=False)
+
+    def stop(self) -> None:
+        """Stop looking after tasks; they go on."""
+        if self._sweep.running:
+            self._sweep.stop()
+        for grace in self._graces.values():
+            grace.cancel()
+        self._graces.clear()
+
+    # --- what is asked ---------------------------------------------------------------------
+
+    def tasks(self) -> Sequence[Task]:
+        """All tasks, oldest first."""
+        return list(self._tasks.values())
+
+    def task(self, task_id: str) -> Task | None:
+        """The task of that id."""
+        return self._tasks.get(task_id)
+
+    async def deploy(self, plan: Plan) -> Sequence[DeploymentFailure]:
+        """See `Deployer.deploy`."""
+        return await self._deployer.deploy(plan)
+
+    async def command(
+        self,
+        tasks: Sequence[Task],
+        step: TaskTransition,
+        arguments: Callable[[Task], Mapping[str, str]],
+        timeout_s: float,
+        environment_id: str,
+    ) -> Outcome:
+        """See `Commander.transition`."""
+        return await self._commander.transition(
+            tasks, step, arguments, timeout_s, environment_id
+        )
+
+    async def trigger(
+        self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str
+    ) -> Outcome:
+        """See `Commander.trigger`."""
+        return await self._commander.trigger(tasks, timeout_s, environment_id)
+
+    def release(self, tasks: Iterable[Task]) -> None:
+        """Tasks serve nobody any more. Those that have ended are forgotten, the others are idle."""
+        now_s = self.clock.seconds()
+        for task in tasks:
+            task.owner = None
+            task.role = None
+            task.environment_id = ""
+            task.role_path = ""
+            task.idle_since_s = now_s
+            if task.phase is Phase.ENDED:
+                self._tasks.pop(task.id, None)
+
+    async def kill(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], Sequence[Task]]:
+        """End tasks and wait until they have ended. Gives those that did, and those that did not
+        within the deadline: they are gone as soon as their host says so."""
+        waiting: list[Deferred[None]] = []
+        for task in tasks:
+            self._begin_kill(task)
+            if task.living:
+                ended: Deferred[None] = Deferred()
+                self._ends.setdefault(task.id, []).append(ended)
+                waiting.append(ended)
+            await self.pace.breathe()
+        overdue = self.clock.callLater(KILL_DEADLINE_S, self._give_up_waiting, tuple(waiting))
+        for ended in waiting:
+            await ended
+        if overdue.active():
+            overdue.cancel()
+        killed = [task for task in tasks if not task.living]
+        left = [task for task in tasks if task.living]
+        for task in killed:
+            if not task.locked:
+                self._tasks.pop(task.id, None)
+        return killed, left
+
+    async def clean_up(self, task_ids: Sequence[str] = ()) -> tuple[Sequence[Task], Sequence[Task]]:
+        """End idle tasks: all, or those named; those that serve an environment are left alone.
+        Gives the tasks ended and all that are left in the roster."""
+        wanted = set(task_ids)
+        chosen = [
+            task
+            for task in self._tasks.values()
+            if not task.locked and (not wanted or task.id in wanted)
+        ]
+        killed, left = await self.kill(chosen)
+        if left:
+            names = ", ".join(task.describe() for task in left)
+            raise Unavailable(f"could not kill some tasks: {names}")
+        return killed, self.tasks()
+
+    async def task_log(self, task: Task, stream: str, tail_bytes: int) -> str:
+        """The last part of what a task wrote to `stdout` or `stderr`."""
+        response = await self._ask(
+            task.agent_id,
+            task.executor_id,
+            TaskLogCommand(
+                id=new_xid(),
+                targets=(target(task.agent_id, task.executor_id, task.id),),
+                stream=stream,
+                tail_bytes=tail_bytes,
+            ),
+            ANSWER_DEADLINE_S,
+        )
+        return response.output
+
+    async def clean_shared_memory(self, host: str, environment_id: str) -> CommandResponse:
+        """Run the shared memory cleaner on a host. Raises `AliecsError` where it cannot be run; an
+        exit code other than 0 is in the response."""
+        for info in self.backend.hosts():
+            if host in (info.attributes.get(MACHINE), info.name):
+                command = CleanSharedMemoryCommand(
+                    id=new_xid(),
+                    environment_id=environment_id,
+                    targets=(target(info.agent_id, info.executor_id, ""),),
+                )
+                return await self._ask(
+                    info.agent_id, info.executor_id, command, CLEANER_DEADLINE_S
+                )
+        raise Unavailable(f"there is no host {host}")
+
+    # --- what is heard (ITaskObserver) -----------------------------------------------------
+
+    def task_status(self, update: TaskUpdate) -> None:
+        """See `ITaskObserver`."""
+        task = self._tasks.get(update.task_id)
+        if task is None:
+            if not update.state.is_terminal:
+                self._log.warn(
+                    "task {task} on agent {agent} is not ours to keep: {state}; it is ended",
+                    task=update.task_id,
+                    agent=update.agent_id,
+                    state=update.state.name,
+                )
+                self.backend.kill(update.task_id, update.agent_id)
+            return
+        if update.state is MesosState.TASK_RUNNING:
+            if task.enter(Phase.ACTIVE):
+                self._set_status(task, Status.ACTIVE)
+        elif update.state.is_terminal:
+            self._ended(task, update.state, update.message)
+
+    def executor_message(self, agent_id: str, executor_id: str, data: bytes) -> None:
+        """See `ITaskObserver`."""
+        try:
+            message = decode_executor_message(data)
+        except MessageError as error:
+            self._log.warn(
+                "executor {executor} sent what is not understood: {reason}",
+                executor=executor_id,
+                reason=str(error),
+            )
+            return
+        if isinstance(message, CommandResponse):
+            self._answered(message)
+        elif isinstance(message, AnnounceTaskPid):
+            task = self._tasks.get(message.task_id)
+            if task is not None:
+                task.pid = message.pid
+        elif isinstance(message, DeviceEvent):
+            self._device_event(message)
+
+    def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
+        """See `ITaskObserver`."""
+        for task in tuple(self._tasks.values()):
+            if task.executor_id == executor_id and task.living:
+                self._ended(task, MesosState.TASK_LOST, f"executor on {host} ended: {reason}")
+
+    def agent_unreachable(self, agent_id: str, host: str, reason: str) -> None:
+        """See `ITaskObserver`."""
+        now_s = self.clock.seconds()
+        for task in self._tasks.values():
+            if task.agent_id == agent_id and task.living and task.unreachable_since_s is None:
+                task.unreachable_since_s = now_s
+        if agent_id not in self._graces:
+            self._graces[agent_id] = self.clock.callLater(
+                self.agent_grace_s, self._grace_is_over, agent_id, host, reason
+            )
+            self._log.warn("host {host} is out of reach: {reason}", host=host, reason=reason)
+
+    def agent_returned(self, agent_id: str, host: str) -> None:
+        """See `ITaskObserver`."""
+        grace = self._graces.pop(agent_id, None)
+        if grace is not None:
+            if grace.active():
+                grace.cancel()
+            self._log.info("host {host} is back", host=host)
+        for task in self._tasks.values():
+            if task.agent_id == agent_id:
+                task.unreachable_since_s = None
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _register(self, task: Task) -> None:
+        self._tasks[task.id] = task
+        task.enter(Phase.LAUNCHED)
+        self._tell(task, state="LAUNCHED")
+
+    def _claim(self, request: DeploymentRequest) -> Task | None:
+        """An idle task of the same class with the same channels on a host that will do."""
+        if not self.reuse:
+            return None
+        attributes = {host.agent_id: host.attributes for host in self.backend.hosts()}
+        names = {channel.name for channel in request.inbound}
+        for task in self._tasks.values():
+            if (
+                task.claimable
+                and task.phase is Phase.ACTIVE
+                and task.task_class.identifier == request.task_class.identifier
+                and task.control_mode is request.control_mode
+                and set(task.endpoints) == names
+                and not unmet_constraint(
+                    request.constraints,
+                    {MACHINE: task.host, **attributes.get(task.agent_id, {})},
+                )
+            ):
+                return task
+        return None
+
+    def _make_room(self) -> bool:
+        idle = [task for task in self._tasks.values() if not task.locked and task.living]
+        for task in idle:
+            self._begin_kill(task)
+        return bool(idle)
+
+    def _end_old_idle_tasks(self) -> None:
+        horizon_s = self.clock.seconds() - self.idle_ttl_s
+        for task in tuple(self._tasks.values()):
+            if not task.locked and task.idle_since_s is not None and task.idle_since_s < horizon_s:
+                self._begin_kill(task)
+
+    def _begin_kill(self, task: Task) -> None:
+        if task.phase is Phase.PLACED:
+            task.enter(Phase.ENDED)
+        if task.enter(Phase.KILLING):
+            try:
+                self.backend.kill(task.id, task.agent_id)
+            except AliecsError as error:
+                self._log.warn(
+                    "task {task} cannot be killed now: {reason}",
+                    task=task.describe(),
+                    reason=error.message,
+                )
+
+    def _give_up_waiting(self, waiting: Sequence[Deferred[None]]) -> None:
+        for ended in waiting:
+            if not ended.called:
+                ended.callback(None)
+
+    def _ended(self, task: Task, state: MesosState, message: str) -> None:
+        expected = task.phase is Phase.KILLING
+        if not task.enter(Phase.ENDED):
+            return
+        task.end = TaskEnd(state, message, expected)
+        self._commander.ended(task, f"has ended: {task.end}")
+        if state is MesosState.TASK_FINISHED:
+            self._set_state(task, State.DONE)
+        elif state is not MesosState.TASK_DROPPED and task.locked and not expected:
+            self._set_state(task, State.ERROR)
+        self._set_status(task, Status.INACTIVE)
+        self.journal.observe(
+            "task_ended",
+            task.environment_id,
+            {"id": task.id, "state": state.name, "message": message, "expected": expected},
+        )
+        if task.owner is not None:
+            task.owner.task_ended(task)
+        else:
+            self._tasks.pop(task.id, None)
+        for ended in self._ends.pop(task.id, ()):
+            if not ended.called:
+                ended.callback(None)
+
+    def _answered(self, response: CommandResponse) -> None:
+        question = self._questions.pop(response.id, None)
+        if question is not None:
+            question.callback(response)
+            return
+        task = self._tasks.get(response.task_id)
+        if task is None:
+            return
+        if response.name == "MesosCommand_Transition" and response.state:
+            self._set_state(task, State.parse(response.state))
+        self._commander.answered(task, response)
+
+    def _device_event(self, event: DeviceEvent) -> None:
+        task = self._tasks.get(event.task_id)
+        if task is None:
+            return
+        if isinstance(event, BasicTaskTerminated):
+            self._tell(task, status=event.final_mesos_state)
+            self._commander.hook_ended(task, event)
+            if task.owner is not None:
+                task.owner.basic_task_terminated(task, event)
+        elif event.type in (DeviceEventType.END_OF_STREAM, DeviceEventType.TASK_INTERNAL_ERROR):
+            if task.owner is not None:
+                task.owner.task_event(task, DeviceEventType(event.type))
+        else:
+            self._log.warn(
+                "task {task} sent a device event of type {type}, which means nothing",
+                task=task.describe(),
+                type=event.type,
+            )
+
+    def _grace_is_over(self, agent_id: str, host: str, reason: str) -> None:
+        self._graces.pop(agent_id, None)
+        for task in tuple(self._tasks.values()):
+            if task.agent_id != agent_id or task.unreachable_since_s is None or not task.living:
+                continue
+            why = f"host {host} has been out of reach for {self.agent_grace_s:g} s: {reason}"
+            if task.owner is not None:
+                self._set_state(task, State.ERROR)
+                task.owner.task_unreachable(task, why)
+
+    def _set_state(self, task: Task, state: State) -> None:
+        if task.state is state:
+            return
+        task.state = state
+        self._tell(task, state=state.text)
+        if task.owner is not None:
+            task.owner.task_state_changed(task)
+
+    def _set_status(self, task: Task, status: Status) -> None:
+        if task.status is status:
+            return
+        task.status = status
+        self._tell(task, status=status.text)
+        if task.owner is not None:
+            task.owner.task_status_changed(task)
+
+    def _tell(self, task: Task, state: str = "", status: str = "") -> None:
+        self.bus.tell(
+            TaskEvent(
+                name=task.name,
+                taskid=task.id,
+                state=state or task.state.text,
+                status=status or task.status.text,
+                hostname=task.host,
+                className=task.task_class.identifier,
+                traits=task.traits,
+                environmentId=task.environment_id,
+                path=task.role_path,
+            )
+        )
+
+    async def _ask(
+        self,
+        agent_id: str,
+        executor_id: str,
+        question: TaskLogCommand | CleanSharedMemoryCommand,
+        deadline_s: float,
+    ) -> CommandResponse:
+        """Ask an executor something that is no transition, and wait for the answer."""
+        answer: Deferred[CommandResponse] = Deferred()
+        self._questions[question.id] = answer
+        timer = self.clock.callLater(
+            deadline_s,
+            lambda: answer.called
+            or answer.errback(
+                Unavailable(f"executor {executor_id} did not answer within {deadline_s:g} s")
+            ),
+        )
+        try:
+            self.backend.send(agent_id, executor_id, question.encode())
+            response = await answer
+        finally:
+            self._questions.pop(question.id, None)
+            if timer.active():
+                timer.cancel()
+        if response.error:
+            raise Unavailable(f"executor {executor_id}: {response.error}")
+        return response
