@@ -20,7 +20,7 @@ from attrs import frozen
 from google.protobuf.message import Message
 
 from aliecs.errors import AliecsError
-from aliecs.occ.codec import Codec
+from aliecs.occ.codec import REASON_KEY, Codec
 from aliecs.protocol.protos.occ_pb2 import (
     ConfigEntry,
     DeviceEventType,
@@ -65,12 +65,14 @@ class DeviceState:
 @frozen
 class TransitionResult:
     """How a step ended: `ok` says whether the state expected was reached, `state` where the task is
-    now, `trigger` what made it go there, `event` the event that it answers."""
+    now, `trigger` what made it go there, `event` the event that it answers, `reason` why it failed,
+    where the task tells (ours do)."""
 
     ok: bool
     state: str
     trigger: StateChangeTrigger
     event: str
+    reason: str = ""
 
 
 @frozen
@@ -121,8 +123,16 @@ class OccClient:
             transitionEvent=event,
             arguments=[ConfigEntry(key=key, value=value) for key, value in arguments.items()],
         )
-        reply = await _told(self._transition(request, deadline_s=deadline_s))
-        return TransitionResult(reply.ok, reply.state, reply.trigger, reply.transitionEvent)
+        answer = await _told(self._transition.answer(request, deadline_s=deadline_s))
+        reply = answer.reply
+        reason = answer.trailing.get(REASON_KEY, b"")
+        return TransitionResult(
+            ok=reply.ok,
+            state=reply.state,
+            trigger=reply.trigger,
+            event=reply.transitionEvent,
+            reason=reason.decode(errors="replace") if isinstance(reason, bytes) else "",
+        )
 
     def events(self) -> Events:
         """What the task says by itself, from the moment that the first one is asked for, until it

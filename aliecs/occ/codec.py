@@ -8,6 +8,7 @@ numbers. We write all fields and read any subset.
 from __future__ import annotations
 
 import enum
+import json
 from typing import TypeVar
 
 from google.protobuf import json_format
@@ -16,6 +17,10 @@ from google.protobuf.message import Message
 from aliecs.protocol.protos import occ_pb2
 
 SERVICE = occ_pb2.DESCRIPTOR.services_by_name["Occ"]
+
+REASON_KEY = "aliecs-reason-bin"
+"""The trailing entry in which our tasks tell why a transition failed, as UTF-8. Executors that do
+not know it lose nothing."""
 
 M = TypeVar("M", bound=Message)
 
@@ -44,8 +49,11 @@ class Codec(enum.Enum):
         return text.encode()
 
     def decode(self, kind: type[M], data: bytes) -> M:
-        """Bytes as a message of `kind`; raises whatever the encoding's library raises for bytes
-        that are none."""
+        """Bytes as a message of `kind`; raises `ValueError` or the error of the encoding's library
+        for bytes that are none."""
         if self is Codec.PROTOBUF:
             return kind.FromString(data)
-        return json_format.Parse(data, kind(), ignore_unknown_fields=True)
+        fields = json.loads(data)
+        if not isinstance(fields, dict):
+            raise ValueError("not a JSON object")
+        return json_format.ParseDict(fields, kind(), ignore_unknown_fields=True)

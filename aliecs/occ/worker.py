@@ -1,0 +1,65 @@
+"""The thread in which a task's plain callbacks run, one after the other.
+
+A daemon, unlike the threads of `concurrent.futures`: a callback that hangs must not keep a process
+alive that was told to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class Worker:
+    """Runs callbacks for the running asyncio loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        threading.Thread(target=self._work, name="callbacks", daemon=True).start()
+
+    async def call(self, callback: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a callback: a coroutine function here on the loop, a plain one in the thread."""
+        if inspect.iscoroutinefunction(callback):
+            return await callback(*arguments)
+        result: asyncio.Future[Any] = self._loop.create_future()
+        self._jobs.put((lambda: callback(*arguments), result))
+        return await result
+
+    def stop(self) -> None:
+        """End the thread after the callback that runs."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            callback, result = job
+            try:
+                value = callback()
+            except BaseException as error:
+                self._tell(result, error, failed=True)
+            else:
+                self._tell(result, value, failed=False)
+
+    def _tell(self, result: asyncio.Future[Any], value: Any, failed: bool) -> None:
+        def settle() -> None:
+            if result.cancelled():
+                return
+            if failed:
+                # StopIteration cannot be set on a future, and SystemExit must not end the loop.
+                fault = value if isinstance(value, Exception) else RuntimeError(repr(value))
+                if isinstance(fault, StopIteration):
+                    fault = RuntimeError(repr(value))
+                result.set_exception(fault)
+            else:
+                result.set_result(value)
+
+        try:
+            self._loop.call_soon_threadsafe(settle)
+        except RuntimeError:
+            return  # the loop has ended: nobody waits any more
