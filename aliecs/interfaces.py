@@ -249,8 +249,9 @@ class IConfigurationService(Interface):
         """Coroutine. The keys of a component's runtime entries."""
 
     def component_payload(path: str, variables: Mapping[str, str] | None) -> Awaitable[str]:
-        """Coroutine. The payload of a component query `component/RUNTYPE/role/entry`, with its
-        fallbacks; `variables` given: processed as a payload template, None: as it is stored."""
+        """Coroutine. The payload of exactly the component query `component/RUNTYPE/role/entry`
+        (`resolve_component` finds the one to fall back to); `variables` given: processed as a
+        payload template, None: as it is stored."""
 
     def resolve_component(path: str) -> Awaitable[str]:
         """Coroutine. The path that a component query falls back to."""
