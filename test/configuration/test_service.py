@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ class ServiceContract:
     uri = ""
 
     def setUp(self: Any) -> Deferred[None]:
-        self.place = Path(self.mktemp()).absolute()
-        self.place.mkdir(parents=True)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.place = Path(folder.name)
         (self.place / "tree.yaml").touch()
         self.address = self.uri.format(place=self.place)
         tree = open_tree(self.address, self.place)

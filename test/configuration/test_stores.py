@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,10 @@ class StoreContract:
     def make_tree(self) -> Tree:
         raise NotImplementedError
 
-    def folder(self: Any) -> Path:
-        path = Path(self.mktemp()).absolute()
-        path.mkdir(parents=True)
-        return path
-
     def setUp(self: Any) -> Deferred[None]:
-        self.place = self.folder()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.place = Path(folder.name)
         self.store = ThreadedStore(self.make_tree(), reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.store.stop()))
         return Deferred.fromCoroutine(self.store.start())
