@@ -112,15 +112,15 @@ class Limits:
 class Command:
     """A command as declared by a task class; texts may hold expressions."""
 
-    value: Field = Field("")
+    value: Field
     """A shell text or an executable."""
-    shell: bool = False
-    arguments: tuple[Field, ...] = ()
-    environment: tuple[Field, ...] = ()
+    shell: bool
+    arguments: tuple[Field, ...]
+    environment: tuple[Field, ...]
     """Items `NAME=value`."""
-    user: Field = Field("")
-    stdout: Field = Field("none")
-    stderr: Field = Field("none")
+    user: Field
+    stdout: Field
+    stderr: Field
 
 
 def parse_channels(document: Document, parent: MappingNode, key: str) -> tuple[Channel, ...]:
@@ -248,8 +248,8 @@ def merge_channels(*lists: Sequence[Channel]) -> tuple[Channel, ...]:
 
 
 def merge_constraints(*lists: Sequence[Constraint]) -> tuple[Constraint, ...]:
-    """The constraints of all lists, weakest list first (the class, then the root role, ...); a later
-    one about the same attribute takes the place of the earlier."""
+    """The constraints of all lists, weakest list first (the class, then the root role, ...); a
+    later one about the same attribute takes the place of the earlier."""
     merged: dict[str, Constraint] = {}
     for constraints in lists:
         for constraint in constraints:
