@@ -8,7 +8,6 @@ Anything else that is raised is a fault of ours and reaches people as an interna
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from attrs import frozen
 
@@ -40,9 +39,9 @@ class AliecsError(Exception):
     and `http_status` its REST counterpart.
     """
 
-    code: ClassVar[str] = "internal"
-    grpc_status: ClassVar[str] = "INTERNAL"
-    http_status: ClassVar[int] = 500
+    code: str = "internal"
+    grpc_status: str = "INTERNAL"
+    http_status: int = 500
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -137,11 +136,21 @@ class DeadlineExceeded(AliecsError):
 
 
 class TransitionFailed(AliecsError):
-    """A transition was tried and failed; the text names the first cause."""
+    """A transition was tried and failed; the text names the first cause.
+
+    With `cause`, the error that made it fail, it is of that error's kind.
+    """
 
     code = "transition_failed"
     grpc_status = "ABORTED"
     http_status = 500
+
+    def __init__(self, message: str, cause: AliecsError | None = None) -> None:
+        super().__init__(message)
+        if cause is not None:
+            self.code = cause.code
+            self.grpc_status = cause.grpc_status
+            self.http_status = cause.http_status
 
 
 class NotImplementedYet(AliecsError):

@@ -134,9 +134,7 @@ class LoaderSources:
         """See `ILoaderSources`."""
         return self._ask(lambda: self._repositories.jit_file(repository, revision, name))
 
-    def generate_dpl(
-        self, repository: str, revision: str, command: str, environment: str
-    ) -> str:
+    def generate_dpl(self, repository: str, revision: str, command: str, environment: str) -> str:
         """See `ILoaderSources`. This machine has no generator of DPL workflows."""
         raise Unavailable(
             "this core cannot generate DPL workflows: choose a workflow template instead"

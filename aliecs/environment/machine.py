@@ -65,9 +65,7 @@ EDGES: dict[Event, Edge] = {
     Event.GO_ERROR: Edge((_S.STANDBY, _S.DEPLOYED, _S.CONFIGURED, _S.RUNNING), _S.ERROR),
     Event.RECOVER: Edge((_S.ERROR,), _S.DEPLOYED),
     Event.EXIT: Edge((_S.STANDBY, _S.DEPLOYED, _S.CONFIGURED), _S.DONE),
-    Event.DESTROY: Edge(
-        (_S.STANDBY, _S.DEPLOYED, _S.CONFIGURED, _S.RUNNING, _S.ERROR), _S.DONE
-    ),
+    Event.DESTROY: Edge((_S.STANDBY, _S.DEPLOYED, _S.CONFIGURED, _S.RUNNING, _S.ERROR), _S.DONE),
 }
 """The machine of upstream, with RECOVER and EXIT made real and DESTROY made an event."""
 

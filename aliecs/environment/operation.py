@@ -29,7 +29,7 @@ class OperationState(enum.Enum):
     """Where an operation stands."""
 
     RUNNING = "RUNNING"
-    DONE = "DONE"
+    SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
 
 
@@ -120,7 +120,7 @@ class Operations:
 
     def _succeeded(self, operation: Operation, result: Any) -> None:
         operation.result = result
-        operation.state = OperationState.DONE
+        operation.state = OperationState.SUCCEEDED
         operation.finish(self.now_ms())
 
     def _failed(self, operation: Operation, failure: Failure) -> None:

@@ -264,6 +264,7 @@ def _attach(task: Task, request: DeploymentRequest, plan: Plan) -> None:
     if not task.living:
         task.state = State.STANDBY
     task.owner = plan.owner
+    plan.owner.task_attached(task)
 
 
 def _endpoints(inbound: Sequence[Channel], ports: Sequence[int]) -> Mapping[str, Endpoint]:

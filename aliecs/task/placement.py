@@ -131,9 +131,7 @@ class _Room:
             return str(missing)
         return ""
 
-    def _allot(
-        self, wanted: WantedTask
-    ) -> tuple[list[tuple[int, int]], tuple[int, ...], int]:
+    def _allot(self, wanted: WantedTask) -> tuple[list[tuple[int, int]], tuple[int, ...], int]:
         ports = self.ports
         if wanted.static_ports:
             ports = subtract_ranges(ports, wanted.static_ports)

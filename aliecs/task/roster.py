@@ -129,9 +129,7 @@ class Roster:
         environment_id: str,
     ) -> Outcome:
         """See `Commander.transition`."""
-        return await self._commander.transition(
-            tasks, step, arguments, timeout_s, environment_id
-        )
+        return await self._commander.transition(tasks, step, arguments, timeout_s, environment_id)
 
     async def trigger(
         self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str
@@ -214,9 +212,7 @@ class Roster:
                     environment_id=environment_id,
                     targets=(target(info.agent_id, info.executor_id, ""),),
                 )
-                return await self._ask(
-                    info.agent_id, info.executor_id, command, CLEANER_DEADLINE_S
-                )
+                return await self._ask(info.agent_id, info.executor_id, command, CLEANER_DEADLINE_S)
         raise Unavailable(f"there is no host {host}")
 
     # --- what is heard (ITaskObserver) -----------------------------------------------------
@@ -455,9 +451,11 @@ class Roster:
         self._questions[question.id] = answer
         timer = self.clock.callLater(
             deadline_s,
-            lambda: answer.called
-            or answer.errback(
-                Unavailable(f"executor {executor_id} did not answer within {deadline_s:g} s")
+            lambda: (
+                answer.called
+                or answer.errback(
+                    Unavailable(f"executor {executor_id} did not answer within {deadline_s:g} s")
+                )
             ),
         )
         try:

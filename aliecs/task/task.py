@@ -68,6 +68,9 @@ class Endpoint:
 class TaskOwner(Protocol):
     """The environment that a task serves. Calls must not raise and must not wait."""
 
+    def task_attached(self, task: Task) -> None:
+        """The task serves the environment from now on; `task.role` is the leaf."""
+
     def task_state_changed(self, task: Task) -> None:
         """`task.state` is another."""
 

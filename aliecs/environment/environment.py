@@ -1,0 +1,346 @@
+"""An environment: a tree of roles, a machine, variables, tasks, and at times a run.
+
+It owns its tasks and hears what happens to them; it tells events; it lets one transition run at a
+time. How a transition goes is in `transition`, who may ask for one in `manager`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
+from aliecs.environment.facilities import Facilities
+from aliecs.environment.history import Cause, History, cause_of_task
+from aliecs.environment.machine import EnvironmentState, Event, Machine
+from aliecs.event.record import (
+    EnvironmentEvent,
+    OpStatus,
+    RoleEvent,
+    User,
+    WorkflowTemplateInfo,
+)
+from aliecs.interfaces import ILoaderSources
+from aliecs.language.state import State, Status
+from aliecs.log import EnvironmentLogger, environment_logger
+from aliecs.protocol.message import (
+    BasicTaskTerminated,
+    ControlMode,
+    DeviceEventType,
+    timestamp,
+)
+from aliecs.task.task import Task
+from aliecs.workflow.loader import Workflow
+from aliecs.workflow.role import CallRole, Role, TaskRole
+
+# fmt: off
+DETECTORS = frozenset((
+    "TPC", "TRD", "TOF", "HMP", "PHS", "CPV", "MCH", "ZDC", "TRG", "EMC", "TST", "ITS", "FDD",
+    "FT0", "FV0", "MFT", "MID", "DCS", "FOC", "FIT", "NIL", "FLP", "EPN", "PDP",
+))
+# fmt: on
+"""The detector names that the control API recognises."""
+
+GATHER_S = 0.2
+"""How long failures are gathered after the first critical one, before the environment reacts."""
+
+
+@define(eq=False)
+class Environment:
+    """See the module. `react` is told when the environment has to do something by itself: go to
+    ERROR, or stop its run."""
+
+    id: str
+    facilities: Facilities
+    expression: str
+    user: User
+    created_ms: int
+    history: History
+    base_variables: Mapping[str, str]
+    """The configuration service's variables over its defaults, frozen at creation."""
+    workflow: Workflow = field(init=False)
+    info: WorkflowTemplateInfo = field(init=False, factory=WorkflowTemplateInfo)
+    machine: Machine = field(init=False)
+    state: EnvironmentState = field(init=False, default=EnvironmentState.STANDBY)
+    current: Event | None = field(init=False, default=None)
+    current_user: User = field(init=False, factory=User)
+    current_since_ms: int = field(init=False, default=0)
+    run_number: int = field(init=False, default=0)
+    log: EnvironmentLogger = field(init=False)
+    react: Callable[[Environment, Event, str], None] = field(init=False)
+    work: Deferred[Any] | None = field(init=False, default=None)
+    """The transition under way."""
+    auto_stop: IDelayedCall | None = field(init=False, default=None)
+    cleanup_variables: MutableMapping[str, str] = field(init=False, factory=dict)
+    _changed: list[Deferred[None]] = field(init=False, factory=list)
+    _reaction: IDelayedCall | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.machine = Machine(self)
+        self.log = environment_logger(self.id, lambda: self.run_number)
+
+    @property
+    def root(self) -> Role:
+        """The root role of the tree."""
+        return self.workflow.root
+
+    # --- the machine's core ----------------------------------------------------------------
+
+    def state_changed(self, state: EnvironmentState) -> None:
+        """See `MachineCore`."""
+        self.state = state
+
+    def transition_changed(self, event: Event | None) -> None:
+        """See `MachineCore`."""
+        self.current = event
+
+    # --- the tree --------------------------------------------------------------------------
+
+    def adopt(self, workflow: Workflow, info: WorkflowTemplateInfo) -> None:
+        """Take the loaded tree."""
+        self.workflow = workflow
+        self.info = info
+        workflow.listener = self._role_changed
+        self.cleanup_variables = workflow.variables
+        self.history.repository = workflow.template.repository
+        self.history.revision = workflow.template.revision
+
+    def list_variable(self, name: str) -> Sequence[str]:
+        """The JSON list of texts in a variable of the root role; anything else is an empty one."""
+        text = self.root.stack().get(name, "")
+        try:
+            return msgspec.json.decode(text, type=list[str]) if text else []
+        except msgspec.DecodeError:
+            return []
+
+    def detectors(self) -> Sequence[str]:
+        """Detectors that the environment uses: the recognised names of its variable `detectors`,
+        upper case, sorted."""
+        names = {name.upper() for name in self.list_variable("detectors")}
+        return sorted(names & DETECTORS)
+
+    def task_of(self, role: TaskRole) -> Task | None:
+        """The task of a leaf."""
+        return self.facilities.roster.task(role.task) if role.task else None
+
+    def tasks(self) -> Sequence[Task]:
+        """All tasks of the tree, in its order."""
+        found = (self.task_of(role) for role in self.workflow.task_roles)
+        return [task for task in found if task is not None]
+
+    def active_tasks(self) -> Sequence[Task]:
+        """Those with a living process that is under control."""
+        return [
+            task
+            for role in self.workflow.task_roles
+            if role.status is Status.ACTIVE and (task := self.task_of(role)) is not None
+        ]
+
+    async def changed(self, until_s: float) -> None:
+        """Wait until something in the tree is different, at most until `until_s` on the clock. For
+        waits that look again themselves."""
+        change: Deferred[None] = Deferred()
+        self._changed.append(change)
+        clock = self.facilities.clock
+        timer = clock.callLater(max(0.0, until_s - clock.seconds()), self._wake)
+        try:
+            await change
+        finally:
+            if timer.active():
+                timer.cancel()
+            if change in self._changed:
+                self._changed.remove(change)
+
+    async def evaluate_call(
+        self,
+        role: CallRole,
+        variables: Mapping[str, str],
+        functions: Mapping[str, Mapping[str, Callable[..., Any]]],
+    ) -> str:
+        """Evaluate the text of a call, in a loader thread but for what a plugin does itself."""
+
+        def work(sources: ILoaderSources) -> str | Awaitable[str]:
+            return self.workflow.evaluate_call(role, variables, functions, sources)
+
+        result = await self.facilities.loaders.run(work)
+        return result if isinstance(result, str) else str(await result)
+
+    # --- what failed -----------------------------------------------------------------------
+
+    def fail(self, cause: Cause) -> None:
+        """Remember what failed, if it is the first, and say it."""
+        if self.history.cause is None:
+            self.log.error("first failure: {line}", line=cause.line)
+        self.history.fail(cause)
+
+    def warn(self, text: str) -> None:
+        """Say what went wrong without consequence, and keep it for the operator."""
+        self.log.warn("{text}", text=text)
+        self.history.warnings.append(text)
+        del self.history.warnings[:-100]
+
+    # --- what tasks do (TaskOwner) ---------------------------------------------------------
+
+    def task_attached(self, task: Task) -> None:
+        """See `TaskOwner`."""
+        role = task.role
+        assert isinstance(role, TaskRole)
+        role.task = task.id
+        role.set_state(task.state)
+        role.set_status(task.status)
+
+    def task_state_changed(self, task: Task) -> None:
+        """See `TaskOwner`."""
+        role = self._role_of(task)
+        if role is not None:
+            task.end_of_stream = False
+            role.set_state(task.state)
+
+    def task_status_changed(self, task: Task) -> None:
+        """See `TaskOwner`."""
+        role = self._role_of(task)
+        if role is not None:
+            role.set_status(task.status)
+
+    def task_ended(self, task: Task) -> None:
+        """See `TaskOwner`."""
+        self._wake()
+        if task.end is None or task.end.expected or self.current is Event.DESTROY:
+            return
+        reason = str(task.end)
+        if task.critical:
+            self._critical(task, reason)
+        else:
+            self.warn(f"task {task.describe()}, not critical, ended: {reason}")
+
+    def task_unreachable(self, task: Task, reason: str) -> None:
+        """See `TaskOwner`."""
+        if task.critical:
+            self._critical(task, reason)
+        else:
+            self.warn(f"task {task.describe()}, not critical: {reason}")
+
+    def task_event(self, task: Task, event: DeviceEventType) -> None:
+        """See `TaskOwner`."""
+        if self.state is not EnvironmentState.RUNNING:
+            return
+        if event is DeviceEventType.TASK_INTERNAL_ERROR:
+            role = self._role_of(task)
+            if role is not None:
+                role.set_state(State.ERROR)
+            reason = "reported an internal error"
+            if task.critical:
+                self.fail(cause_of_task(task, reason, self.facilities.now_ms()))
+            self.react(self, Event.STOP_ACTIVITY, f"task {task.describe()} {reason}")
+        else:
+            task.end_of_stream = True
+            self._stop_at_end_of_streams(task)
+
+    def basic_task_terminated(self, task: Task, result: BasicTaskTerminated) -> None:
+        """See `TaskOwner`."""
+        role = self._role_of(task)
+        if role is None:
+            return
+        for name, value in (
+            ("exitCode", str(result.exit_code)),
+            ("stdout", result.stdout),
+            ("stderr", result.stderr),
+            ("finalStatus", result.final_mesos_state),
+            ("timestamp", result.timestamp or timestamp()),
+        ):
+            role.set_runtime_variable(f"taskResult.{name}", value)
+        if task.control_mode is not ControlMode.BASIC or not result.voluntary_termination:
+            return
+        if result.exit_code:
+            self.warn(
+                f"basic task {task.describe()} ended with exit code {result.exit_code}"
+                f"{_last_line(result.stderr)}"
+            )
+        if self.state is EnvironmentState.RUNNING:
+            task.end_of_stream = True
+            self._stop_at_end_of_streams(task)
+
+    def _role_of(self, task: Task) -> TaskRole | None:
+        role = task.role
+        return role if isinstance(role, TaskRole) and role.task == task.id else None
+
+    def _critical(self, task: Task, reason: str) -> None:
+        doing = self.current.value if self.current is not None else self.state.value
+        self.fail(cause_of_task(task, reason, self.facilities.now_ms(), doing))
+        if self._reaction is None or not self._reaction.active():
+            self._reaction = self.facilities.clock.callLater(GATHER_S, self._go_error)
+
+    def _go_error(self) -> None:
+        if self.state in (EnvironmentState.ERROR, EnvironmentState.DONE):
+            return
+        if self.current in (Event.GO_ERROR, Event.DESTROY):
+            return
+        cause = self.history.cause
+        self.react(self, Event.GO_ERROR, cause.line if cause is not None else "a task failed")
+
+    def _stop_at_end_of_streams(self, ended: Task) -> None:
+        """Stop the run when its streams have ended: all tasks of each class of which one has said
+        so, and every basic task."""
+        ending = {t.task_class.identifier for t in self.active_tasks() if t.end_of_stream}
+        for task in self.active_tasks():
+            basic = task.control_mode is ControlMode.BASIC
+            if (basic or task.task_class.identifier in ending) and not task.end_of_stream:
+                return
+        self.react(self, Event.STOP_ACTIVITY, f"end of stream, at last of task {ended.describe()}")
+
+    # --- telling ---------------------------------------------------------------------------
+
+    def tell(
+        self,
+        message: str,
+        status: OpStatus = OpStatus.NULL,
+        step: str = "",
+        error: str = "",
+        transition: str | None = None,
+        state: str | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Tell an environment event. `transition` and `state` are the present ones unless given."""
+        current = self.current.value if self.current is not None else ""
+        self.facilities.bus.tell(
+            EnvironmentEvent(
+                environmentId=self.id,
+                state=self.state.value if state is None else state,
+                runNumber=self.run_number,
+                error=error,
+                message=message,
+                transition=current if transition is None else transition,
+                transitionStep=step,
+                transitionStatus=status,
+                vars=dict(variables or {}),
+                lastRequestUser=self.user,
+                workflowTemplateInfo=self.info,
+            )
+        )
+
+    def _role_changed(self, role: Role, kind: str) -> None:
+        self.facilities.bus.tell(
+            RoleEvent(
+                name=role.name,
+                rolePath=role.path,
+                environmentId=self.id,
+                status=role.status.text if kind == "status" else "",
+                state=role.state.text if kind == "state" else "",
+            )
+        )
+        if role is self.root or isinstance(role, TaskRole):
+            self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, []
+        for change in changed:
+            change.callback(None)
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return f": {lines[-1][:500]}" if lines else ""

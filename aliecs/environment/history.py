@@ -1,0 +1,108 @@
+"""What is remembered of an environment: its transitions, its runs, and what failed first.
+
+The record that is made of it here is what the journal keeps after the environment has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from attrs import define, field
+
+from aliecs.task.task import Task
+
+LOG_LINES = 10
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The first thing that went wrong, in the words to tell it in. `exit` is how the process of
+    the task ended, empty while it lives."""
+
+    line: str
+    time_ms: int
+    role: str = ""
+    task_id: str = ""
+    task_name: str = ""
+    host: str = ""
+    exit: str = ""
+    last_log_lines: tuple[str, ...] = ()
+
+
+class TransitionRecord(msgspec.Struct):
+    """One transition as it went. `steps` are (name, Unix milliseconds of its end)."""
+
+    event: str
+    from_state: str
+    to_state: str
+    started_ms: int
+    ended_ms: int = 0
+    requested_by: str = ""
+    run_number: int = 0
+    error: str = ""
+    steps: list[tuple[str, int]] = msgspec.field(default_factory=list)
+
+
+@define(eq=False)
+class History:
+    """See the module."""
+
+    environment_id: str
+    workflow_template: str
+    created_by: str
+    created_ms: int
+    repository: str = ""
+    revision: str = ""
+    cause: Cause | None = None
+    transitions: list[TransitionRecord] = field(factory=list)
+    run_numbers: list[int] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+
+    def fail(self, cause: Cause) -> None:
+        """Remember a cause, if it is the first."""
+        if self.cause is None:
+            self.cause = cause
+
+    def record(self, state: str, ended_ms: int = 0) -> Mapping[str, Any]:
+        """All of it, as JSON values."""
+        made: Mapping[str, Any] = msgspec.to_builtins(
+            {
+                "id": self.environment_id,
+                "workflow_template": self.workflow_template,
+                "repository": self.repository,
+                "revision": self.revision,
+                "state": state,
+                "created_by": self.created_by,
+                "created_ms": self.created_ms,
+                "ended_ms": ended_ms,
+                "cause": self.cause,
+                "transitions": self.transitions,
+                "run_numbers": self.run_numbers,
+                "warnings": self.warnings,
+            }
+        )
+        return made
+
+
+def cause_of_task(task: Task, reason: str, now_ms: int, doing: str = "") -> Cause:
+    """A cause that is a task: `doing` says what was going on, as in "CONFIGURE"."""
+    prefix = f"{doing}: " if doing else ""
+    first, *rest = reason.strip().splitlines() or [""]
+    message = task.end.message if task.end is not None else ""
+    return Cause(
+        line=f"{prefix}task {task.short_name} on host {task.host} ({task.id}): {first}",
+        time_ms=now_ms,
+        role=task.role_path,
+        task_id=task.id,
+        task_name=task.name,
+        host=task.host,
+        exit=message.splitlines()[0] if message else "",
+        last_log_lines=tuple(rest[-LOG_LINES:]),
+    )
+
+
+def first_lines(texts: Sequence[str], limit: int = 3) -> str:
+    """Up to `limit` texts joined, and how many more there are."""
+    shown = "; ".join(texts[:limit])
+    return shown if len(texts) <= limit else f"{shown}; and {len(texts) - limit} more"

@@ -1,0 +1,191 @@
+"""Hooks: calls into outside services and short processes, at their moments and by their weights.
+
+One pass is one moment and one half of the weights, those below zero or the others. A call starts at
+its trigger and is awaited where its `await` says, which may be another moment; the process of a
+hook task starts and ends at its trigger. A critical hook that fails ends the pass; what is not
+critical is told and nothing more. The weights still to visit are looked at anew after each, so that
+a call is awaited also at a weight that nothing else has.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred
+
+from aliecs.environment.call import perform
+from aliecs.environment.history import cause_of_task, first_lines
+from aliecs.errors import InvalidInput, TransitionFailed
+from aliecs.language.duration import parse_duration
+from aliecs.task.task import Task
+from aliecs.workflow.moment import parse_trigger
+from aliecs.workflow.role import CallRole, TaskRole
+
+if TYPE_CHECKING:
+    from aliecs.environment.environment import Environment
+
+DEFAULT_TIMEOUT_S = 30.0
+
+BEFORE_DEPLOYMENT = frozenset({"before_DEPLOY", "leave_STANDBY"})
+"""Moments at which the processes of hook tasks are not deployed yet and have to be, first."""
+
+
+class Half(enum.Enum):
+    """Which weights a pass visits."""
+
+    NEGATIVE = "negative"
+    REST = "rest"
+    ALL = "all"
+
+    def holds(self, weight: int) -> bool:
+        """True for the weights of this half."""
+        return self is Half.ALL or (weight < 0) == (self is Half.NEGATIVE)
+
+
+@frozen
+class _Failure:
+    text: str
+    critical: bool
+
+
+@define(eq=False)
+class _PendingCall:
+    """A call that was started and is not awaited yet."""
+
+    role: CallRole
+    outcome: Deferred[str]
+    """Fires with the text of the failure, empty for success."""
+
+
+@define(eq=False)
+class Hooks:
+    """The hooks of one environment. `deploy` launches hook tasks that are needed before all others
+    are deployed."""
+
+    environment: Environment
+    deploy: Callable[[Sequence[TaskRole]], Awaitable[None]]
+    _pending: dict[tuple[str, int], list[_PendingCall]] = field(init=False, factory=dict)
+
+    async def run(self, moment: str, half: Half = Half.ALL) -> None:
+        """One pass. Raises `TransitionFailed` where critical hooks failed."""
+        visited: int | None = None
+        failures: list[_Failure] = []
+        while True:
+            weight = self._next_weight(moment, half, visited)
+            if weight is None:
+                break
+            visited = weight
+            failures.extend(await self._visit(moment, weight))
+            if any(failure.critical for failure in failures):
+                break
+        self._report(moment, failures)
+
+    async def run_for_teardown(self, moments: Sequence[str]) -> None:
+        """The hooks of a teardown: those of all `moments` in one order of weights, each weight to
+        its end, whatever fails."""
+        hooks = self.environment.workflow.hooks
+        weights = sorted({w for moment in moments for w in hooks.at(moment)})
+        for weight in weights:
+            failures: list[_Failure] = []
+            for moment in moments:
+                calls, roles = hooks.at(moment).get(weight, ((), ()))
+                for role in calls:
+                    text = await perform(self.environment, role)
+                    if text:
+                        failures.append(_Failure(text, False))
+                living = [task for task in self._tasks_of(roles) if task.living]
+                failures.extend(await self._trigger(living))
+            self._report(moments[0], [_Failure(f.text, False) for f in failures])
+
+    def tasks_at(self, moments: Sequence[str]) -> Sequence[Task]:
+        """The tasks of hooks at any of `moments`."""
+        hooks = self.environment.workflow.hooks
+        return [
+            task
+            for moment in moments
+            for _, roles in hooks.at(moment).values()
+            for task in self._tasks_of(roles)
+        ]
+
+    def pending_calls(self) -> Sequence[tuple[str, int, str]]:
+        """Calls that were started and not awaited: (moment, weight, role path)."""
+        return [
+            (moment, weight, call.role.path)
+            for (moment, weight), calls in self._pending.items()
+            for call in calls
+        ]
+
+    def cancel_pending(self) -> int:
+        """Give up all calls that were not awaited; says how many."""
+        calls = [call for calls in self._pending.values() for call in calls]
+        self._pending.clear()
+        for call in calls:
+            call.outcome.addErrback(lambda failure: failure.trap(CancelledError))
+            call.outcome.cancel()
+        return len(calls)
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _next_weight(self, moment: str, half: Half, visited: int | None) -> int | None:
+        weights = set(self.environment.workflow.hooks.at(moment))
+        weights.update(weight for name, weight in self._pending if name == moment)
+        left = [w for w in weights if half.holds(w) and (visited is None or w > visited)]
+        return min(left, default=None)
+
+    async def _visit(self, moment: str, weight: int) -> Sequence[_Failure]:
+        calls, roles = self.environment.workflow.hooks.at(moment).get(weight, ((), ()))
+        for role in calls:
+            awaited = parse_trigger(role.await_ or role.trigger)
+            outcome = Deferred.fromCoroutine(perform(self.environment, role))
+            self._pending.setdefault(awaited, []).append(_PendingCall(role, outcome))
+        failures = []
+        for call in self._pending.pop((moment, weight), ()):
+            text = await call.outcome
+            if text:
+                failures.append(_Failure(text, call.role.critical))
+        if roles and moment in BEFORE_DEPLOYMENT:
+            await self.deploy([role for role in roles if role.task is None])
+        failures.extend(await self._trigger(self._tasks_of(roles)))
+        return failures
+
+    def _tasks_of(self, roles: Sequence[TaskRole]) -> list[Task]:
+        found = (self.environment.task_of(role) for role in roles)
+        return [task for task in found if task is not None]
+
+    async def _trigger(self, tasks: Sequence[Task]) -> Sequence[_Failure]:
+        if not tasks:
+            return ()
+        environment = self.environment
+        outcome = await environment.facilities.roster.trigger(tasks, _timeout_s, environment.id)
+        failures = []
+        for failure in outcome.failures:
+            if failure.task.critical:
+                environment.fail(
+                    cause_of_task(
+                        failure.task, failure.reason, environment.facilities.now_ms(), "hook"
+                    )
+                )
+            failures.append(_Failure(f"hook {failure}", failure.task.critical))
+        return failures
+
+    def _report(self, moment: str, failures: Sequence[_Failure]) -> None:
+        for failure in failures:
+            if failure.critical:
+                self.environment.log.error(
+                    "critical hook at {moment} failed: {text}", moment=moment, text=failure.text
+                )
+            else:
+                self.environment.warn(f"hook at {moment} failed, not critical: {failure.text}")
+        critical = [failure.text for failure in failures if failure.critical]
+        if critical:
+            raise TransitionFailed(f"critical hooks failed at {moment}: {first_lines(critical)}")
+
+
+def _timeout_s(task: Task) -> float:
+    try:
+        return parse_duration(task.traits.timeout)
+    except InvalidInput:
+        return DEFAULT_TIMEOUT_S

@@ -1,0 +1,505 @@
+"""All environments of the core: create, control, destroy, and what follows from a failure.
+
+Everything here is an operation: it has an id, belongs to its environment, and goes on whoever
+waits. What is not allowed now is refused at once and changes nothing; a transition that fails takes
+its environment to ERROR; a creation that fails takes it away again, and its record stays readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from aliecs.environment.assembly import load_workflow
+from aliecs.environment.environment import Environment
+from aliecs.environment.facilities import Facilities
+from aliecs.environment.history import Cause, History
+from aliecs.environment.machine import EnvironmentState, Event, allowed_events
+from aliecs.environment.operation import Operation
+from aliecs.environment.transition import Conductor
+from aliecs.errors import AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
+from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
+from aliecs.journal import EnvironmentRecord
+from aliecs.task.task import Task
+
+CONTROLLABLE = frozenset(
+    {Event.DEPLOY, Event.CONFIGURE, Event.START_ACTIVITY, Event.STOP_ACTIVITY, Event.RESET}
+)
+"""What a client may ask of an environment by name; RECOVER has a way of its own."""
+
+POLL_S = 1.0
+
+
+@frozen
+class CreationRequest:
+    """What a client wants. `automatic` runs it by itself: start, wait for the end of the run,
+    reset, destroy."""
+
+    expression: str
+    variables: Mapping[str, str]
+    user: User
+    automatic: bool = False
+
+
+@frozen
+class DestructionRequest:
+    """How to end an environment: see the control API's `DestroyEnvironment`."""
+
+    user: User
+    keep_tasks: bool = False
+    allow_in_running_state: bool = False
+    force: bool = False
+
+
+@frozen
+class Destroyed:
+    """The outcome of a destruction; None where tasks were kept."""
+
+    killed: Sequence[Task] | None
+    left: Sequence[Task]
+
+
+@define(eq=False)
+class Manager:
+    """See the module."""
+
+    facilities: Facilities
+    _environments: dict[str, Environment] = field(init=False, factory=dict)
+    _conductors: dict[str, Conductor] = field(init=False, factory=dict)
+    _wanted_stops: dict[str, tuple[User, str]] = field(init=False, factory=dict)
+    _log: Logger = field(init=False, factory=Logger)
+
+    # --- what there is ---------------------------------------------------------------------
+
+    def environments(self) -> Sequence[Environment]:
+        """All environments, oldest first."""
+        return sorted(self._environments.values(), key=lambda e: e.created_ms)
+
+    def environment(self, environment_id: str) -> Environment:
+        """The environment of that id. Raises `NotFound`."""
+        try:
+            return self._environments[environment_id]
+        except KeyError:
+            raise NotFound(
+                f"environment not found: no environment with id {environment_id}"
+            ) from None
+
+    def active_detectors(self) -> Sequence[str]:
+        """Detectors that some environment uses, sorted."""
+        found = {d for e in self._environments.values() for d in e.detectors()}
+        return sorted(found)
+
+    async def records(self, environment_id: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Records of environments: of one, living or ended, or of those that ended last."""
+        if not environment_id:
+            return [one.record for one in await self.facilities.journal.ended(limit)]
+        living = self._environments.get(environment_id)
+        if living is not None:
+            return [living.history.record(living.state.value)]
+        kept: EnvironmentRecord | None = await self.facilities.journal.environment(environment_id)
+        if kept is None:
+            raise NotFound(f"environment not found: no environment with id {environment_id}")
+        return [kept.record]
+
+    async def close_lost(self) -> None:
+        """Write down the end of environments that a core before this one did not end: their tasks
+        are ended by the backend, and they cannot be taken up again."""
+        for one in await self.facilities.journal.living():
+            line = "lost with the core: it ended before the environment did"
+            record = {**one.record, "state": EnvironmentState.ERROR.value}
+            record["ended_ms"] = self.facilities.now_ms()
+            record["cause"] = msgspec.to_builtins(
+                record.get("cause") or Cause(line, self.facilities.now_ms())
+            )
+            record.pop("workflow", None)
+            await self.facilities.journal.environment_ended(one.environment_id, record)
+            self._log.warn(
+                "environment {environment}: {line}", environment=one.environment_id, line=line
+            )
+
+    # --- what is asked ---------------------------------------------------------------------
+
+    def create(self, request: CreationRequest) -> Operation:
+        """Create an environment; its result is the environment, CONFIGURED."""
+        environment_id = self.facilities.identifiers.new()
+        return self.facilities.operations.start(
+            "CREATE",
+            request.user,
+            environment_id,
+            lambda operation: self._create(operation, request),
+        )
+
+    def control(self, environment_id: str, event: Event, user: User) -> Operation:
+        """Take an environment through a transition. Refused with `Conflict` where it is not allowed
+        now. A transition that fails ends in ERROR, and the operation fails with the cause."""
+        environment = self.environment(environment_id)
+        if event not in CONTROLLABLE and event is not Event.RECOVER:
+            raise InvalidInput(f"cannot prepare invalid transition {event.value}")
+        self._refuse_if_busy(environment, event)
+        environment.user = user
+        environment.root.user_variables["last_request_user"] = user.to_variable()
+        return self.facilities.operations.start(
+            event.value,
+            user,
+            environment_id,
+            lambda operation: self._control(operation, environment, event),
+        )
+
+    def destroy(self, environment_id: str, request: DestructionRequest) -> Operation:
+        """End an environment, aborting what is under way; its result is `Destroyed`."""
+        environment = self.environment(environment_id)
+        if environment.current is Event.DESTROY:
+            self._refuse_if_busy(environment, Event.DESTROY)
+        environment.user = request.user
+        environment.root.user_variables["last_request_user"] = request.user.to_variable()
+        return self.facilities.operations.start(
+            "DESTROY",
+            request.user,
+            environment_id,
+            lambda operation: self._destroy(operation, environment, request),
+        )
+
+    async def destroy_all(self, user: User, reason: str) -> None:
+        """The explicit order to end everything: every environment, then every idle task."""
+        self._log.info(
+            "everything is ended on request of {user}: {reason}", user=user.name, reason=reason
+        )
+        request = DestructionRequest(user, allow_in_running_state=True)
+        waits = [
+            Deferred.fromCoroutine(self.destroy(environment.id, request).wait())
+            for environment in self.environments()
+            if environment.current is not Event.DESTROY
+        ]
+        await DeferredList(waits, consumeErrors=True)
+        await self.facilities.roster.clean_up()
+
+    # --- creation --------------------------------------------------------------------------
+
+    async def _create(self, operation: Operation, request: CreationRequest) -> Environment:
+        environment = await self._prepare(operation, request)
+        try:
+            await self._load(environment, request, operation)
+            self._register(environment)
+        except AliecsError as problem:
+            environment.fail(Cause(problem.message, self.facilities.now_ms()))
+            await self._close(environment, EnvironmentState.ERROR)
+            self._tell_creation_failed(environment, problem.message)
+            raise
+        try:
+            await self._run(environment, Event.DEPLOY, request.user, operation)
+            await self._run(environment, Event.CONFIGURE, request.user, operation)
+        except AliecsError as problem:
+            await self._undo_creation(environment, problem, operation)
+            raise
+        if request.automatic:
+            self.facilities.operations.start(
+                "AUTOMATIC",
+                request.user,
+                environment.id,
+                lambda one: self._run_by_itself(one, environment),
+            )
+        return environment
+
+    async def _prepare(self, operation: Operation, request: CreationRequest) -> Environment:
+        defaults = dict(await self.facilities.configuration.defaults())
+        variables = dict(await self.facilities.configuration.variables())
+        now_ms = self.facilities.now_ms()
+        environment = Environment(
+            id=operation.environment_id,
+            facilities=self.facilities,
+            expression=request.expression,
+            user=request.user,
+            created_ms=now_ms,
+            history=History(
+                operation.environment_id, request.expression, request.user.name, now_ms
+            ),
+            base_variables={**self.facilities.options.defaults, **defaults, **variables},
+        )
+        environment.info = WorkflowTemplateInfo(path=request.expression)
+        environment.react = self._react
+        environment.tell(
+            "transition starting", OpStatus.STARTED, transition="CREATE", state="PENDING"
+        )
+        await self.facilities.journal.environment_created(
+            environment.id, environment.history.record(environment.state.value)
+        )
+        environment.tell(
+            "instantiating",
+            OpStatus.STARTED,
+            "before_CREATE",
+            transition="CREATE",
+            state="PENDING",
+        )
+        return environment
+
+    async def _load(
+        self, environment: Environment, request: CreationRequest, operation: Operation
+    ) -> None:
+        operation.step = "CREATE"
+        for message, step in (("running hooks", "before_CREATE"), ("loading workflow", "CREATE")):
+            environment.tell(message, OpStatus.ONGOING, step, transition="CREATE", state="PENDING")
+        try:
+            workflow = await load_workflow(environment, request.variables)
+        except AliecsError as problem:
+            problem.message = f"cannot load workflow template: {problem.message}"
+            problem.args = (problem.message,)
+            raise
+        environment.adopt(
+            workflow,
+            WorkflowTemplateInfo(
+                workflow.name, workflow.description, request.expression, workflow.public
+            ),
+        )
+        for warning in workflow.warnings:
+            environment.warn(str(warning))
+        await self._find_detectors(environment)
+
+    async def _find_detectors(self, environment: Environment) -> None:
+        """The default of `detectors`: those of the hosts, where the inventory knows any."""
+        configuration = self.facilities.configuration
+        if not await configuration.host_inventory(""):
+            return
+        hosts = environment.list_variable("hosts")
+        try:
+            found = {await configuration.detector_for_host(host) for host in hosts}
+        except AliecsError as problem:
+            raise InvalidInput(
+                f"cannot acquire detectors in loaded workflow template: {problem.message}"
+            ) from problem
+        environment.workflow.defaults["detectors"] = msgspec.json.encode(sorted(found)).decode()
+
+    def _register(self, environment: Environment) -> None:
+        """Make the environment known. No detector serves two: this looks and registers at once."""
+        active = set(self.active_detectors())
+        for detector in environment.detectors():
+            if detector in active:
+                raise Conflict(f"detector {detector} is already in use")
+        self._environments[environment.id] = environment
+        self._conductors[environment.id] = Conductor(environment)
+        environment.tell(
+            "workflow loaded",
+            OpStatus.DONE_OK,
+            "after_CREATE",
+            transition="CREATE",
+            variables=environment.root.stack(),
+        )
+        environment.tell("transition completed successfully", OpStatus.DONE_OK, transition="CREATE")
+
+    async def _undo_creation(
+        self, environment: Environment, problem: AliecsError, operation: Operation
+    ) -> None:
+        if environment.current is Event.DESTROY or environment.state is EnvironmentState.DONE:
+            # Somebody destroys it already.
+            self._tell_creation_failed(environment, problem.message)
+            return
+        await self._fall(
+            environment, f"deployment or configuration failed: {problem.message}", operation
+        )
+        await self._tear_down(environment, operation, keep_tasks=False)
+        self._tell_creation_failed(environment, problem.message)
+
+    def _tell_creation_failed(self, environment: Environment, error: str) -> None:
+        environment.tell(
+            "transition error",
+            OpStatus.DONE_ERROR,
+            error=error,
+            transition="CREATE",
+            state="PENDING",
+        )
+
+    async def _run_by_itself(self, operation: Operation, environment: Environment) -> None:
+        """An automatic environment: one run, to its own end, and away."""
+        user = operation.user
+        try:
+            await self._run(environment, Event.START_ACTIVITY, user, operation)
+            while environment.state is EnvironmentState.RUNNING or environment.current is not None:
+                await deferLater(self.facilities.clock, POLL_S)
+            if environment.state is EnvironmentState.CONFIGURED:
+                await self._run(environment, Event.RESET, user, operation)
+        except AliecsError as problem:
+            if environment.state is EnvironmentState.DONE:
+                return
+            await self._fall(environment, f"{problem.message}", operation)
+        if environment.id in self._environments and environment.current is None:
+            await self._tear_down(environment, operation, keep_tasks=False)
+
+    # --- control ---------------------------------------------------------------------------
+
+    async def _control(
+        self, operation: Operation, environment: Environment, event: Event
+    ) -> Environment:
+        try:
+            await self._run(environment, event, operation.user, operation)
+        except Conflict:
+            raise
+        except AliecsError as problem:
+            await self._fall(
+                environment, f"transition {event.value} failed: {problem.message}", operation
+            )
+            raise
+        return environment
+
+    async def _run(
+        self, environment: Environment, event: Event, user: User, operation: Operation
+    ) -> None:
+        """One transition as the environment's work; what it interrupts is aborted."""
+        interrupted = environment.work
+        conductor = self._conductors[environment.id]
+        work = Deferred.fromCoroutine(conductor.perform(event, user, operation))
+        if not work.called:
+            environment.work = work
+            if interrupted is not None:
+                conductor.interrupt(interrupted, f"interrupted by {event.value}")
+        try:
+            await work
+        finally:
+            if environment.work is work:
+                environment.work = None
+                self._do_wanted_stop(environment)
+
+    async def _fall(self, environment: Environment, error: str, operation: Operation) -> None:
+        """Go to ERROR after a failure, or wait for it where somebody else does it."""
+        if environment.current is Event.GO_ERROR:
+            while environment.current is Event.GO_ERROR:
+                await deferLater(self.facilities.clock, 0.05)
+            return
+        if Event.GO_ERROR not in allowed_events(environment.state):
+            return
+        environment.tell(
+            "a critical error occurred, GO_ERROR transition imminent", error=error, transition=""
+        )
+        environment.fail(Cause(error, self.facilities.now_ms()))
+        try:
+            await self._run(environment, Event.GO_ERROR, operation.user, operation)
+        except (Conflict, TransitionFailed) as problem:
+            environment.warn(f"GO_ERROR: {problem.message}")
+
+    def _refuse_if_busy(self, environment: Environment, event: Event) -> None:
+        """A second transition is refused, naming the first."""
+        if environment.current is not None:
+            since_s = (self.facilities.now_ms() - environment.current_since_ms) / 1000
+            raise Conflict(
+                f"{event.value} refused: environment {environment.id} is in the transition "
+                f"{environment.current.value}, asked for by "
+                f"{environment.current_user.name or 'nobody named'} {since_s:.1f} s ago"
+            )
+        if event not in allowed_events(environment.state):
+            allowed = ", ".join(sorted(e.value for e in allowed_events(environment.state)))
+            raise Conflict(
+                f"event {event.value} inappropriate in current state {environment.state.value} "
+                f"(allowed now: {allowed or 'none'})"
+            )
+
+    # --- what environments do by themselves ------------------------------------------------
+
+    def _react(self, environment: Environment, event: Event, reason: str) -> None:
+        """An environment has to do something: see `Environment.react`."""
+        if environment.id not in self._environments:
+            return
+        environment.log.info("{event}: {reason}", event=event.value, reason=reason)
+        if event is Event.GO_ERROR:
+            self.facilities.operations.start(
+                event.value,
+                environment.user,
+                environment.id,
+                lambda operation: self._fall(environment, reason, operation),
+            )
+            return
+        user = TIMER if "auto_stop_timeout" in reason else TASK
+        if environment.current is not None:
+            self._wanted_stops[environment.id] = (user, reason)
+        elif environment.state is EnvironmentState.RUNNING:
+            self._stop(environment, user, reason)
+
+    def _stop(self, environment: Environment, user: User, reason: str) -> None:
+        environment.user = user
+
+        async def stop(operation: Operation) -> None:
+            try:
+                await self._run(environment, Event.STOP_ACTIVITY, user, operation)
+            except Conflict:
+                return
+            except AliecsError as problem:
+                await self._fall(environment, f"stop ({reason}): {problem.message}", operation)
+
+        self.facilities.operations.start("STOP_ACTIVITY", user, environment.id, stop)
+
+    def _do_wanted_stop(self, environment: Environment) -> None:
+        """A stop that was asked for during a transition is done after it."""
+        wanted = self._wanted_stops.pop(environment.id, None)
+        if wanted is not None and environment.state is EnvironmentState.RUNNING:
+            self.facilities.clock.callLater(
+                0, self._react, environment, Event.STOP_ACTIVITY, wanted[1]
+            )
+
+    # --- the end ---------------------------------------------------------------------------
+
+    async def _destroy(
+        self, operation: Operation, environment: Environment, request: DestructionRequest
+    ) -> Destroyed:
+        conductor = self._conductors[environment.id]
+        if environment.work is not None:
+            conductor.interrupt(environment.work, f"destroyed by {request.user.name or 'somebody'}")
+        keep_tasks = request.keep_tasks
+        if not request.force:
+            keep_tasks = await self._wind_down(operation, environment, request)
+        return await self._tear_down(environment, operation, keep_tasks)
+
+    async def _wind_down(
+        self, operation: Operation, environment: Environment, request: DestructionRequest
+    ) -> bool:
+        """Stop and reset before a gentle end. Gives whether tasks may be kept after it."""
+        steps: list[Event] = []
+        if environment.state is EnvironmentState.RUNNING:
+            if not request.allow_in_running_state:
+                return False
+            steps = [Event.STOP_ACTIVITY, Event.RESET]
+        elif environment.state is EnvironmentState.CONFIGURED:
+            steps = [Event.RESET]
+        elif environment.state is EnvironmentState.ERROR:
+            return False
+        for event in steps:
+            try:
+                await self._run(environment, event, request.user, operation)
+            except AliecsError:
+                word = "STOP_ACTIVITY" if event is Event.STOP_ACTIVITY else "RESET"
+                await self._fall(
+                    environment, f"{word} during environment destruction failed", operation
+                )
+                return False
+        return request.keep_tasks
+
+    async def _tear_down(
+        self, environment: Environment, operation: Operation, keep_tasks: bool
+    ) -> Destroyed:
+        tasks = environment.tasks()
+        await self._conductors[environment.id].teardown(operation)
+        self._environments.pop(environment.id, None)
+        self._conductors.pop(environment.id, None)
+        self._wanted_stops.pop(environment.id, None)
+        failed = environment.history.cause is not None
+        await self._close(environment, EnvironmentState.ERROR if failed else EnvironmentState.DONE)
+        if keep_tasks:
+            return Destroyed(None, self.facilities.roster.tasks())
+        living = [task for task in tasks if task.living]
+        killed, left = await self.facilities.roster.kill(living)
+        if left:
+            names = ", ".join(task.describe() for task in left)
+            raise TransitionFailed(f"could not kill some tasks: {names}")
+        return Destroyed(killed, self.facilities.roster.tasks())
+
+    async def _close(self, environment: Environment, state: EnvironmentState) -> None:
+        """Keep the record of an environment that is no more."""
+        try:
+            await self.facilities.journal.environment_ended(
+                environment.id,
+                environment.history.record(state.value, self.facilities.now_ms()),
+            )
+        except AliecsError as problem:
+            environment.log.error("the record is lost: {reason}", reason=problem.message)

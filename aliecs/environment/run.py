@@ -1,0 +1,155 @@
+"""Runs: their numbers, their times, and what tasks are told about them.
+
+Times are Unix milliseconds as text, in the root role's user variables; `run_number` and its kin are
+in the root's variables, only while there is a run. Names and moments are those of upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING
+
+from aliecs.event.record import OpStatus, RunEvent
+
+if TYPE_CHECKING:
+    from aliecs.environment.environment import Environment
+
+START_TIME = "run_start_time_ms"
+START_COMPLETION_TIME = "run_start_completion_time_ms"
+END_TIME = "run_end_time_ms"
+END_COMPLETION_TIME = "run_end_completion_time_ms"
+CLEANUP_COUNT = "__fmq_cleanup_count"
+
+_FILL = (
+    "fill_info_fill_number",
+    "fill_info_filling_scheme",
+    "fill_info_beam_type",
+    "fill_info_stable_beams_start_ms",
+    "fill_info_stable_beams_end_ms",
+)
+START_ARGUMENTS = (
+    *_FILL,
+    "run_number",
+    "run_type",
+    "run_start_time_ms",
+    "run_end_time_ms",
+    "lhc_period",
+    "pdp_beam_type",
+    "pdp_override_run_start_time",
+    "original_run_number",
+)
+STOP_ARGUMENTS = (*_FILL, "run_end_time_ms")
+COPIED_FROM_BASE = ("lhc_period", "pdp_n_hbf_per_tf")
+
+
+async def begin(environment: Environment) -> None:
+    """Take a run number and set the times of a new run. Raises `AliecsError` where there is no
+    number to be had, and nothing has changed."""
+    number = await environment.facilities.configuration.new_run_number()
+    await environment.facilities.journal.intend(
+        "run_number", environment.id, {"run_number": number}
+    )
+    environment.run_number = number
+    environment.history.run_numbers.append(number)
+    variables = environment.root.variables
+    variables["run_number"] = variables["runNumber"] = str(number)
+    now_ms = environment.facilities.now_ms()
+    times = environment.root.user_variables
+    times[START_TIME] = str(now_ms)
+    times[START_COMPLETION_TIME] = times[END_TIME] = times[END_COMPLETION_TIME] = ""
+    _normalise_cleanup_count(environment.cleanup_variables)
+    for name in COPIED_FROM_BASE:
+        if name in environment.base_variables:
+            variables[name] = environment.base_variables[name]
+    tell(environment, "START_ACTIVITY", OpStatus.STARTED, now_ms)
+
+
+def started(environment: Environment, error: str) -> None:
+    """The tasks run (or `error` says what of the start failed)."""
+    count = environment.cleanup_variables
+    count[CLEANUP_COUNT] = str(int(count.get(CLEANUP_COUNT, "0")) + 1)
+    now_ms = environment.facilities.now_ms()
+    environment.root.user_variables[START_COMPLETION_TIME] = str(now_ms)
+    status = OpStatus.DONE_ERROR if error else OpStatus.DONE_OK
+    tell(environment, "START_ACTIVITY", status, now_ms, error)
+
+
+def ending(environment: Environment, transition: str, told: bool = True) -> None:
+    """The run is about to end; the first to say so sets the time."""
+    now_ms = environment.facilities.now_ms()
+    if _set_if_empty(environment, END_TIME, now_ms) and told:
+        tell(environment, transition, OpStatus.STARTED, now_ms)
+
+
+def ended(environment: Environment, transition: str, error: str = "", always: bool = False) -> None:
+    """The run has ended. `always` also where another has said so before."""
+    now_ms = environment.facilities.now_ms()
+    if always:
+        environment.root.user_variables[END_COMPLETION_TIME] = str(now_ms)
+    elif not _set_if_empty(environment, END_COMPLETION_TIME, now_ms):
+        return
+    status = OpStatus.DONE_ERROR if error else OpStatus.DONE_OK
+    tell(environment, transition, status, now_ms, error)
+
+
+def forget(environment: Environment) -> None:
+    """There is no run any more."""
+    variables = environment.root.variables
+    if environment.run_number:
+        variables["last_run_number"] = str(environment.run_number)
+    environment.run_number = 0
+    variables.pop("run_number", None)
+    variables.pop("runNumber", None)
+
+
+def arguments(
+    environment: Environment, names: tuple[str, ...], camel: bool = True
+) -> dict[str, str]:
+    """Those of `names` that the root role knows, under their own spelling and in camelCase."""
+    stack = environment.root.stack()
+    told: dict[str, str] = {}
+    for name in names:
+        if name in stack:
+            told[name] = stack[name]
+            if camel:
+                told[to_camel(name)] = stack[name]
+    return told
+
+
+def to_camel(name: str) -> str:
+    """`run_start_time_ms` -> `runStartTimeMs`"""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def tell(
+    environment: Environment, transition: str, status: OpStatus, time_ms: int, error: str = ""
+) -> None:
+    """Tell a run event, at the time that was written down."""
+    environment.facilities.bus.tell(
+        RunEvent(
+            environmentId=environment.id,
+            runNumber=environment.run_number,
+            state=environment.state.value,
+            error=error,
+            transition=transition,
+            transitionStatus=status,
+            lastRequestUser=None if transition == "TEARDOWN" else environment.user,
+        ),
+        time_ms * 1_000_000,
+    )
+
+
+def _set_if_empty(environment: Environment, name: str, now_ms: int) -> bool:
+    """Set a time that exists and is empty; True where it was."""
+    times: MutableMapping[str, str] = environment.root.user_variables
+    stack: Mapping[str, str] = environment.root.stack()
+    if stack.get(name) != "":
+        return False
+    times[name] = str(now_ms)
+    return True
+
+
+def _normalise_cleanup_count(variables: MutableMapping[str, str]) -> None:
+    if not variables.get(CLEANUP_COUNT, "0").isdecimal():
+        variables[CLEANUP_COUNT] = "1"

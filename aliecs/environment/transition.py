@@ -1,0 +1,297 @@
+"""A transition from start to end: moments in order, the tasks' own work between them.
+
+    before_X  ->  leave_S  ->  tasks  ->  (the state changes)  ->  enter_T  ->  after_X
+
+At each moment hooks with negative weights run first, then what the core itself writes down, then
+the other hooks. What fails before the state has changed cancels the transition; what fails after it
+leaves the new state and makes the transition fail all the same. Nothing is rolled back here: who
+asked decides what follows, in `manager`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+
+from aliecs.environment import run
+from aliecs.environment.history import Cause, TransitionRecord
+from aliecs.environment.hook import Half, Hooks
+from aliecs.environment.machine import EDGES, EnvironmentState, Event
+from aliecs.environment.operation import Operation
+from aliecs.environment.work import Work
+from aliecs.errors import AliecsError, TransitionFailed
+from aliecs.event.record import OpStatus, User
+
+if TYPE_CHECKING:
+    from aliecs.environment.environment import Environment
+
+RUN_ENDS = frozenset({Event.STOP_ACTIVITY, Event.GO_ERROR})
+TEARDOWN_MOMENTS = ("DESTROY", "after_DESTROY")
+
+
+@define(eq=False)
+class Conductor:
+    """Runs the transitions of one environment, one at a time."""
+
+    environment: Environment
+    hooks: Hooks = field(init=False)
+    work: Work = field(init=False)
+    record: TransitionRecord = field(init=False)
+    _why_aborted: str = field(init=False, default="")
+
+    def __attrs_post_init__(self) -> None:
+        self.work = Work(self.environment)
+        self.hooks = Hooks(self.environment, self.work.deploy_early)
+
+    def interrupt(self, work: Deferred[None], why: str) -> None:
+        """End a transition that is under way; whoever waits for it is told why."""
+        self._why_aborted = why
+        work.cancel()
+
+    async def perform(self, event: Event, user: User, operation: Operation) -> None:
+        """One transition. Raises `Conflict` where it is not allowed now, and nothing has changed;
+        `TransitionFailed` with the cause where it failed."""
+        environment = self.environment
+        environment.machine.begin(event, environment.state, environment.current)
+        environment.current_user = user
+        environment.current_since_ms = environment.facilities.now_ms()
+        source = environment.state
+        self.record = TransitionRecord(
+            event.value,
+            source.value,
+            EDGES[event].destination.value,
+            environment.current_since_ms,
+            requested_by=user.name,
+        )
+        record = self.record
+        environment.history.transitions.append(record)
+        environment.tell("transition starting", OpStatus.STARTED)
+        try:
+            await environment.facilities.journal.intend(
+                "transition_begun", environment.id, {"event": event.value, "user": user.name}
+            )
+            await self._before(event, source, operation)
+        except (AliecsError, CancelledError) as problem:
+            failed = self._failed(event, problem)
+            if environment.current is event:
+                environment.machine.cancelled()
+            self._close(event, record, failed)
+            raise failed from problem
+        problem_after = await self._after(event, operation)
+        if environment.current is event:
+            environment.machine.finished()
+        self._close(event, record, problem_after)
+        if problem_after is not None:
+            raise problem_after
+
+    async def teardown(self, operation: Operation) -> None:
+        """The end of the environment, from whatever state: hooks at leaving, tasks released, hooks
+        at DESTROY, state DONE. Tasks are ended by whoever asked. A hook that fails is told and
+        keeps nothing from ending."""
+        environment = self.environment
+        state = environment.state
+        environment.machine.begin(Event.DESTROY, state, environment.current)
+        environment.current_since_ms = environment.facilities.now_ms()
+        environment.tell("workflow teardown started", OpStatus.STARTED, "before_DESTROY")
+        leave = f"leave_{state.value}"
+        operation.step = leave
+        environment.tell("workflow teardown ongoing", OpStatus.ONGOING, leave)
+        try:
+            await self.hooks.run(leave)
+        except TransitionFailed as failed:
+            environment.warn(failed.message)
+        if state is EnvironmentState.RUNNING:
+            run.ending(environment, "TEARDOWN")
+            run.ended(environment, "TEARDOWN")
+        operation.step = "DESTROY"
+        environment.tell("releasing tasks", OpStatus.ONGOING, "DESTROY")
+        hook_tasks = set(self.hooks.tasks_at(TEARDOWN_MOMENTS))
+        self.work.cancel_auto_stop()
+        self.work.end_calls()
+        roster = environment.facilities.roster
+        roster.release([task for task in environment.tasks() if task not in hook_tasks])
+        environment.tell("running DESTROY hooks", OpStatus.ONGOING, "after_DESTROY")
+        await self.hooks.run_for_teardown(TEARDOWN_MOMENTS)
+        self.hooks.cancel_pending()
+        roster.release(hook_tasks)
+        environment.machine.reached()
+        environment.machine.finished()
+        environment.tell(
+            "environment teardown complete",
+            OpStatus.DONE_OK,
+            "after_DESTROY",
+            transition=Event.DESTROY.value,
+        )
+
+    # --- the two halves --------------------------------------------------------------------
+
+    async def _before(self, event: Event, source: EnvironmentState, operation: Operation) -> None:
+        """Up to the change of state. What it raises cancels the transition."""
+        environment = self.environment
+        await self._step(f"before_{event.value}", operation, lambda: self._write_before(event))
+        await self._step(f"leave_{source.value}", operation, self._write_leaving(source))
+        step = f"tasks_{event.value}"
+        operation.step = step
+        environment.tell("transition step starting", OpStatus.ONGOING, step)
+        try:
+            await self.work.do(event, operation)
+        except AliecsError as problem:
+            environment.tell(
+                "transition step finished", OpStatus.DONE_ERROR, step, error=problem.message
+            )
+            raise
+        environment.machine.reached()
+        self._step_done(step)
+        environment.tell("transition step finished", OpStatus.ONGOING, step)
+
+    async def _after(self, event: Event, operation: Operation) -> TransitionFailed | None:
+        """From the change of state to the end. Gives the first failure; all of it is done."""
+        environment = self.environment
+        problem: TransitionFailed | None = None
+        try:
+            problem = await self._both_halves(
+                f"enter_{environment.state.value}", operation, self._write_entering
+            )
+            entered = problem
+            failed = await self._both_halves(
+                f"after_{event.value}", operation, lambda: self._write_after(event, entered)
+            )
+            problem = problem or failed
+        except CancelledError as cancelled:
+            problem = self._failed(event, cancelled)
+        if event in RUN_ENDS:
+            run.forget(environment)
+        return problem
+
+    async def _step(
+        self, moment: str, operation: Operation, write: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        """A moment before the change of state: its first failure ends it."""
+        environment = self.environment
+        operation.step = moment
+        environment.tell("transition step starting", OpStatus.ONGOING, moment)
+        try:
+            await self.hooks.run(moment, Half.NEGATIVE)
+        except AliecsError:
+            # The run has ended all the same.
+            if write is not None and moment == f"leave_{EnvironmentState.RUNNING.value}":
+                await write()
+            raise
+        else:
+            if write is not None:
+                await write()
+        try:
+            await self.hooks.run(moment, Half.REST)
+        except AliecsError as problem:
+            environment.tell(
+                "transition step finished", OpStatus.ONGOING, moment, error=problem.message
+            )
+            raise
+        self._step_done(moment)
+        environment.tell("transition step finished", OpStatus.ONGOING, moment)
+
+    async def _both_halves(
+        self, moment: str, operation: Operation, write: Callable[[], None]
+    ) -> TransitionFailed | None:
+        """A moment after the change of state: both halves run, whatever fails."""
+        environment = self.environment
+        operation.step = moment
+        environment.tell("transition step starting", OpStatus.ONGOING, moment)
+        problem: TransitionFailed | None = None
+        try:
+            await self.hooks.run(moment, Half.NEGATIVE)
+        except TransitionFailed as failed:
+            problem = failed
+        write()
+        try:
+            await self.hooks.run(moment, Half.REST)
+        except TransitionFailed as failed:
+            problem = problem or failed
+        self._step_done(moment)
+        if problem is None:
+            environment.tell("transition step finished", OpStatus.ONGOING, moment)
+        else:
+            environment.tell(
+                "transition step finished", OpStatus.DONE_ERROR, moment, error=problem.message
+            )
+        return problem
+
+    # --- what the core writes down ---------------------------------------------------------
+
+    async def _write_before(self, event: Event) -> None:
+        if event is Event.START_ACTIVITY:
+            await run.begin(self.environment)
+            self.record.run_number = self.environment.run_number
+        elif event in RUN_ENDS:
+            self.record.run_number = self.environment.run_number
+            run.ending(self.environment, event.value)
+
+    def _write_leaving(self, source: EnvironmentState) -> Callable[[], Awaitable[None]] | None:
+        if source is not EnvironmentState.RUNNING:
+            return None
+
+        async def write() -> None:
+            run.ending(self.environment, "", told=False)
+
+        return write
+
+    def _write_entering(self) -> None:
+        now_ms = self.environment.facilities.now_ms()
+        self.environment.root.user_variables["enter_state_time_ms"] = str(now_ms)
+
+    def _write_after(self, event: Event, problem: TransitionFailed | None) -> None:
+        environment = self.environment
+        error = problem.message if problem is not None else ""
+        if event is Event.START_ACTIVITY:
+            run.started(environment, error)
+            self.work.schedule_auto_stop()
+        elif event is Event.STOP_ACTIVITY:
+            run.ended(environment, event.value, error, always=True)
+            self.work.cancel_auto_stop()
+        elif event is Event.GO_ERROR:
+            run.ended(environment, event.value)
+            self.work.cancel_auto_stop()
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _step_done(self, step: str) -> None:
+        now_ms = self.environment.facilities.now_ms()
+        self.record.steps.append((step, now_ms))
+        self.environment.facilities.journal.observe(
+            "step_done", self.environment.id, {"step": step}
+        )
+
+    def _failed(self, event: Event, problem: AliecsError | CancelledError) -> TransitionFailed:
+        if isinstance(problem, CancelledError):
+            why, self._why_aborted = self._why_aborted, ""
+            return TransitionFailed(f"{event.value} aborted: {why or 'the core is ending'}")
+        self.environment.fail(
+            Cause(f"{event.value}: {problem.message}", self.environment.facilities.now_ms())
+        )
+        return TransitionFailed(f"transition canceled with error: {problem.message}", problem)
+
+    def _close(
+        self, event: Event, record: TransitionRecord, problem: TransitionFailed | None
+    ) -> None:
+        environment = self.environment
+        record.ended_ms = environment.facilities.now_ms()
+        record.error = problem.message if problem is not None else ""
+        environment.facilities.journal.observe(
+            "transition_ended",
+            environment.id,
+            {"event": event.value, "state": environment.state.value, "error": record.error},
+        )
+        if problem is None:
+            environment.tell(
+                "transition completed successfully", OpStatus.DONE_OK, transition=event.value
+            )
+        else:
+            environment.tell(
+                "transition error",
+                OpStatus.DONE_ERROR,
+                error=problem.message,
+                transition=event.value,
+            )

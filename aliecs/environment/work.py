@@ -1,0 +1,342 @@
+"""The tasks' own work in each transition: deploy, configure, start, stop, reset, recover.
+
+Each is one coroutine that ends when every critical task is where it should be. Nothing here knows
+of hooks or of the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import define
+from twisted.internet.defer import Deferred, DeferredList
+
+from aliecs.environment import run
+from aliecs.environment.assembly import Assembly
+from aliecs.environment.history import Cause, cause_of_task, first_lines
+from aliecs.environment.machine import Event
+from aliecs.environment.operation import Operation
+from aliecs.errors import AliecsError, Conflict, Exhausted, InvalidInput, TransitionFailed
+from aliecs.language.duration import parse_duration
+from aliecs.language.state import State, Status
+from aliecs.protocol.message import ControlMode
+from aliecs.task.command import (
+    CONFIGURE,
+    RECOVER,
+    RESET,
+    START,
+    STOP,
+    Outcome,
+    TaskTransition,
+)
+from aliecs.task.deployment import DeploymentFailure, Plan
+from aliecs.task.task import Task
+from aliecs.workflow.role import TaskRole
+
+if TYPE_CHECKING:
+    from aliecs.environment.environment import Environment
+
+NON_CRITICAL_GRACE_S = 3.0
+"""How long a deployment waits for tasks that it can do without, once it has all others."""
+
+
+@define(eq=False)
+class Work:
+    """See the module."""
+
+    environment: Environment
+
+    async def do(self, event: Event, operation: Operation) -> None:
+        """The tasks' work of `event`. Raises `TransitionFailed` where a critical task failed."""
+        works: Mapping[Event, Callable[[], Awaitable[None]]] = {
+            Event.DEPLOY: self._deploy,
+            Event.CONFIGURE: self._configure,
+            Event.START_ACTIVITY: self._start,
+            Event.STOP_ACTIVITY: self._stop,
+            Event.RESET: self._reset,
+            Event.GO_ERROR: self._go_error,
+            Event.RECOVER: self._recover,
+        }
+        operation.total_tasks = len(self.environment.workflow.task_roles)
+        work = works.get(event)
+        if work is not None:
+            await work()
+
+    # --- deploy ----------------------------------------------------------------------------
+
+    async def deploy_early(self, roles: Sequence[TaskRole]) -> None:
+        """Launch hook tasks whose moment comes before all others are deployed."""
+        if roles:
+            await self._launch(roles)
+            await self._wait_for(roles, self._deploy_timeout_s())
+
+    async def _deploy(self) -> None:
+        environment = self.environment
+        timeout_s = self._deploy_timeout_s()
+        if environment.facilities.options.clean_shared_memory:
+            await self._clean_shared_memory()
+        for role in environment.workflow.call_roles:
+            if role.trigger:
+                role.set_status(Status.ACTIVE)
+        missing = [role for role in environment.workflow.task_roles if role.task is None]
+        await self._launch(missing)
+        await self._wait_for(missing, timeout_s)
+
+    async def _launch(self, roles: Sequence[TaskRole]) -> None:
+        environment = self.environment
+        assembly = Assembly(environment)
+        plan = Plan(environment.id, environment, assembly.requests(roles), assembly.build_commands)
+        failures = await environment.facilities.roster.deploy(plan)
+        for failure in failures:
+            role = failure.request.role
+            assert isinstance(role, TaskRole)
+            role.set_status(Status.UNDEPLOYABLE)
+            if not role.critical:
+                environment.warn(f"task not deployed, not critical: {failure}")
+        critical = [f for f in failures if f.request.traits.critical]
+        if critical:
+            raise self._deployment_failed(critical)
+
+    def _deployment_failed(self, failures: Sequence[DeploymentFailure]) -> AliecsError:
+        environment = self.environment
+        first = failures[0]
+        environment.fail(
+            Cause(
+                f"DEPLOY: {first}",
+                environment.facilities.now_ms(),
+                role=first.request.role_path,
+                task_name=first.request.task_class.name,
+            )
+        )
+        kind = Conflict if any(failure.impossible for failure in failures) else Exhausted
+        return kind(
+            f"deployment failed, {len(failures)} critical tasks have no place: "
+            + first_lines([str(failure) for failure in failures])
+        )
+
+    async def _wait_for(self, roles: Sequence[TaskRole], timeout_s: float) -> None:
+        """Wait until all critical tasks are up, and a little for the others. What counts is the
+        state of things at each look, not what was told on the way."""
+        environment = self.environment
+        clock = environment.facilities.clock
+        deadline_s = clock.seconds() + timeout_s
+        patience_s: float | None = None
+        while True:
+            ended = [
+                task
+                for role in roles
+                if role.critical and (task := environment.task_of(role)) and not task.living
+            ]
+            if ended:
+                raise self._task_failed("DEPLOY", ended[0], _reason(ended[0]))
+            slow = [
+                role
+                for role in roles
+                if role.status is Status.INACTIVE and _alive(environment.task_of(role))
+            ]
+            critical = [role for role in slow if role.critical]
+            if not slow:
+                return
+            now_s = clock.seconds()
+            if not critical:
+                patience_s = patience_s or min(now_s + NON_CRITICAL_GRACE_S, deadline_s)
+                if now_s >= patience_s:
+                    return
+            if now_s >= deadline_s:
+                raise self._too_slow(critical, timeout_s)
+            await environment.changed(deadline_s if critical else (patience_s or deadline_s))
+
+    def _too_slow(self, roles: Sequence[TaskRole], timeout_s: float) -> TransitionFailed:
+        environment = self.environment
+        task = environment.task_of(roles[0])
+        if task is not None:
+            environment.fail(
+                cause_of_task(
+                    task,
+                    f"not up within {timeout_s:g} s",
+                    environment.facilities.now_ms(),
+                    "DEPLOY",
+                )
+            )
+        names = [role.path for role in roles]
+        return TransitionFailed(
+            f"deployment timed out after {timeout_s:g} s: {len(names)} critical tasks are not up: "
+            + first_lines(names, 10)
+        )
+
+    async def _clean_shared_memory(self) -> None:
+        """Run the cleaner of every host that the workflow names; a failure is only told."""
+        environment = self.environment
+        hosts = environment.list_variable("hosts")
+        await DeferredList([Deferred.fromCoroutine(self._clean(host)) for host in hosts])
+
+    async def _clean(self, host: str) -> None:
+        environment = self.environment
+        try:
+            answer = await environment.facilities.roster.clean_shared_memory(host, environment.id)
+        except AliecsError as problem:
+            environment.warn(f"shared memory of {host} was not cleaned: {problem.message}")
+        else:
+            if answer.exit_code:
+                environment.warn(
+                    f"the shared memory cleaner of {host} ended with exit code "
+                    f"{answer.exit_code}: {answer.output.strip()[-500:]}"
+                )
+
+    def _deploy_timeout_s(self) -> float:
+        text = self.environment.root.stack().get("deploy_timeout", "")
+        default_s = self.environment.facilities.options.deploy_timeout_s
+        if not text:
+            return default_s
+        try:
+            return parse_duration(text)
+        except InvalidInput as problem:
+            self.environment.warn(f"deploy_timeout: {problem.message}; {default_s:g} s is taken")
+            return default_s
+
+    # --- the other transitions -------------------------------------------------------------
+
+    async def _configure(self) -> None:
+        tasks = self.environment.active_tasks()
+        properties = await Assembly(self.environment).properties(tasks)
+        timeout_s = self.environment.facilities.options.configure_timeout_s
+        await self._command(CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s)
+
+    async def _start(self) -> None:
+        environment = self.environment
+        told = {
+            "runNumber": str(environment.run_number),
+            "cleanup": environment.cleanup_variables.get(run.CLEANUP_COUNT, "0"),
+            **run.arguments(environment, run.START_ARGUMENTS),
+        }
+        await self._command(START, environment.active_tasks(), lambda task: told)
+
+    async def _stop(self) -> None:
+        told = run.arguments(self.environment, run.STOP_ARGUMENTS)
+        await self._command(STOP, self.environment.active_tasks(), lambda task: told)
+
+    async def _reset(self) -> None:
+        await self._command(RESET, self.environment.active_tasks(), lambda task: {})
+
+    async def _go_error(self) -> None:
+        """Stop what runs; whether it does is no matter any more."""
+        told = run.arguments(self.environment, run.STOP_ARGUMENTS, camel=False)
+        running = [t for t in self.environment.active_tasks() if t.state is State.RUNNING]
+        await self._send(STOP, running, lambda task: told)
+
+    async def _recover(self) -> None:
+        """Bring living tasks back to STANDBY, and launch again those that cannot be."""
+        environment = self.environment
+        roster = environment.facilities.roster
+        nothing: Mapping[str, str] = {}
+        for step, state in ((STOP, State.RUNNING), (RESET, State.CONFIGURED)):
+            tasks = [t for t in environment.active_tasks() if t.state is state]
+            await self._send(step, tasks, lambda task: nothing)
+        broken = [
+            t
+            for t in environment.active_tasks()
+            if t.state is State.ERROR and t.control_mode is ControlMode.DIRECT
+        ]
+        await self._send(RECOVER, broken, lambda task: nothing)
+        lost = [
+            task
+            for task in environment.tasks()
+            if task.status is not Status.ACTIVE or task.state is not State.STANDBY
+        ]
+        await self._replace(lost)
+        _, left = await roster.kill(lost)
+        if left:
+            raise self._task_failed("RECOVER", left[0], "could not be ended")
+        missing = [role for role in environment.workflow.task_roles if role.task is None]
+        await self._launch(missing)
+        await self._wait_for(missing, self._deploy_timeout_s())
+
+    async def _replace(self, tasks: Sequence[Task]) -> None:
+        """Take tasks out of the tree; their roles start anew."""
+        for task in tasks:
+            role = task.role
+            assert isinstance(role, TaskRole)
+            role.task = None
+            role.set_state(State.STANDBY)
+            role.set_status(Status.INACTIVE)
+        self.environment.facilities.roster.release(tasks)
+
+    async def _command(
+        self,
+        step: TaskTransition,
+        tasks: Sequence[Task],
+        arguments: Callable[[Task], Mapping[str, str]],
+        timeout_s: float | None = None,
+    ) -> None:
+        outcome = await self._send(step, tasks, arguments, timeout_s)
+        for failure in outcome.failures:
+            if not failure.task.critical:
+                self.environment.warn(f"{step.event} failed, not critical: {failure}")
+        critical = outcome.critical_failures
+        if critical:
+            failed = self._task_failed(step.event, critical[0].task, critical[0].reason)
+            others = [str(failure) for failure in critical[1:]]
+            raise TransitionFailed(first_lines([failed.message, *others]))
+
+    async def _send(
+        self,
+        step: TaskTransition,
+        tasks: Sequence[Task],
+        arguments: Callable[[Task], Mapping[str, str]],
+        timeout_s: float | None = None,
+    ) -> Outcome:
+        environment = self.environment
+        facilities = environment.facilities
+        await facilities.journal.intend(
+            "command_sent", environment.id, {"event": step.event, "tasks": len(tasks)}
+        )
+        if timeout_s is None:
+            timeout_s = facilities.options.transition_timeout_s
+        return await facilities.roster.command(tasks, step, arguments, timeout_s, environment.id)
+
+    def _task_failed(self, doing: str, task: Task, reason: str) -> TransitionFailed:
+        environment = self.environment
+        cause = cause_of_task(task, reason, environment.facilities.now_ms(), doing)
+        environment.fail(cause)
+        return TransitionFailed(cause.line)
+
+    def end_calls(self) -> None:
+        """Calls at the end of the environment."""
+        for role in self.environment.workflow.call_roles:
+            if role.trigger:
+                role.set_status(Status.INACTIVE)
+
+    # --- the timer that ends a run ---------------------------------------------------------
+
+    def schedule_auto_stop(self) -> None:
+        """End the run after `auto_stop_timeout`, where the workflow asks for it."""
+        environment = self.environment
+        stack = environment.root.stack()
+        self.cancel_auto_stop()
+        if stack.get("auto_stop_enabled") != "true":
+            return
+        try:
+            seconds = parse_duration(stack.get("auto_stop_timeout", ""))
+        except InvalidInput as problem:
+            environment.warn(f"auto_stop_timeout: {problem.message}; no timer ends the run")
+            return
+        reason = f"the run lasted for its auto_stop_timeout of {seconds:g} s"
+        environment.auto_stop = environment.facilities.clock.callLater(
+            seconds, environment.react, environment, Event.STOP_ACTIVITY, reason
+        )
+
+    def cancel_auto_stop(self) -> None:
+        """Forget the timer."""
+        timer = self.environment.auto_stop
+        if timer is not None and timer.active():
+            timer.cancel()
+        self.environment.auto_stop = None
+
+
+def _alive(task: Task | None) -> bool:
+    return task is not None and task.living
+
+
+def _reason(task: Task) -> str:
+    return str(task.end) if task.end is not None else "is not running"
