@@ -1,0 +1,1 @@
+"""Stand-ins for programs and services of the experiment that this machine does not have."""
