@@ -33,6 +33,8 @@ from typing import Any
 CONTROL_DESCRIPTOR = 3
 MAXIMUM_FRAME_BYTES = 16 * 1024 * 1024
 BURIAL_DEADLINE_S = 10.0
+SWEEP_S = 1.0
+SWEEP_INTERVAL_S = 0.05
 MARK = "ALIECS_TASK_ID"
 """Environment variable by which the descendants of a task are recognised, whatever session they
 have moved to."""
@@ -70,8 +72,9 @@ class Launcher:
         """Key to pid, of the same."""
         self._starting: dict[int, Starting] = {}
         """By pid, of the same: those that have not reached exec."""
-        self._ended: set[tuple[int, str]] = set()
-        """Session and mark of processes that ended and may have left something behind."""
+        self._ended: dict[tuple[int, str], float] = {}
+        """Session and mark of processes that ended and may have left something behind; until when
+        (monotonic, seconds) to look for it."""
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._pid = os.getpid()
 
@@ -88,7 +91,8 @@ class Launcher:
         try:
             while True:
                 waiting: list[Any] = [self._control, wake_read, *self._starting.values()]
-                readable, _, _ = select.select(waiting, [], [])
+                pause_s = SWEEP_INTERVAL_S if self._ended else None
+                readable, _, _ = select.select(waiting, [], [], pause_s)
                 if wake_read in readable and signal.SIGTERM in os.read(wake_read, 4096):
                     break
                 for starting in readable:
@@ -219,7 +223,9 @@ class Launcher:
         if leader is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if pid and os.getsid(pid) == leader:
+            if leader in self._starting:
+                os.kill(leader, number)
+            elif pid and _session(pid) == leader:
                 os.kill(pid, number)
             else:
                 os.killpg(leader, number)
@@ -244,29 +250,32 @@ class Launcher:
             if leader is not None:
                 key, mark = leader
                 del self._pids[key]
-                self._ended.add((ended.si_pid, mark))
+                self._ended[ended.si_pid, mark] = time.monotonic() + SWEEP_S
                 self._sweep()
                 self._send({"ended": key, "status": status})
         self._sweep()
 
     def _sweep(self) -> None:
-        """Kill what ended tasks left to us. What was found may have children that come to us only
-        at its own end, hence the task is remembered for another round."""
+        """Kill what ended tasks left to us.
+
+        Repeated for some time: what is found may have children that come to us only at its own
+        end, and a process in the middle of exec cannot be recognised.
+        """
         if not self._ended:
             return
-        sessions = {session: (session, mark) for session, mark in self._ended}
+        now = time.monotonic()
         living = {mark for _, mark in self._leaders.values()}
-        marks = {mark: (session, mark) for session, mark in self._ended if mark not in living}
-        found = set()
+        sessions = {owner[0]: owner for owner in self._ended if owner[0] not in self._leaders}
+        marks = {owner[1]: owner for owner in self._ended if owner[1] not in living}
         for child in self._children():
             if child in self._leaders:
                 continue
             owner = sessions.get(_session(child)) or marks.get(_mark(child))
             if owner is not None:
-                found.add(owner)
+                self._ended[owner] = now + SWEEP_S
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(child, signal.SIGKILL)
-        self._ended = found
+        self._ended = {owner: until for owner, until in self._ended.items() if until > now}
 
     def _children(self) -> list[int]:
         with open(f"/proc/{self._pid}/task/{self._pid}/children") as file:  # noqa: PTH123

@@ -1,0 +1,328 @@
+"""The executor's side of the Mesos executor API v1: subscription, acknowledgements, reconnection.
+
+What the agent has not acknowledged is kept and told again with the next subscription, so that no
+status update is lost and none counts twice. Messages are kept while there is no connection, up to a
+bound. The `Transport` is how calls and events travel: here, over the core's local socket.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+from google.protobuf.message import DecodeError
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Protocol as WireProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from aliecs.errors import AliecsError, InvalidInput, Unavailable
+from aliecs.executor.waiting import Happening
+from aliecs.protocol import mesos_pb2
+from aliecs.protocol.local import Hello, short_address
+from aliecs.protocol.mesos_executor_pb2 import Call, Event
+from aliecs.protocol.recordio import RecordReader, encode_record
+
+MAXIMUM_UPDATES = 16384
+MAXIMUM_MESSAGES = 1024
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 2.0
+RETRY_FACTOR = 1.5
+
+log = Logger()
+
+
+class Connection(Protocol):
+    """One connection to the agent."""
+
+    lost: Happening[str]
+    """It has ended, and why."""
+
+    @property
+    def is_writable(self) -> bool:
+        """False while the other side does not take what was sent."""
+
+    def send(self, call: Call) -> None:
+        """Send one call."""
+
+    def close(self) -> None:
+        """Flush and end."""
+
+
+class Transport(Protocol):
+    """How an executor gets at its agent."""
+
+    async def subscribe(
+        self, call: Call, receive: Callable[[Event], None], resume: Callable[[], None]
+    ) -> Connection:
+        """Connect and subscribe. `receive` gets every event, `resume` is called when the
+        connection is writable again. Raises `Unavailable` where nobody is there."""
+
+
+class AgentEvents(Protocol):
+    """Who hears what the agent says."""
+
+    def subscribed(self, event: Event.Subscribed) -> None:
+        """The agent knows us."""
+
+    def launch(self, task: mesos_pb2.TaskInfo) -> None:
+        """Start a task."""
+
+    def kill(self, task_id: str) -> None:
+        """End a task."""
+
+    def message(self, data: bytes) -> None:
+        """A control message."""
+
+    def shutdown(self) -> None:
+        """End everything."""
+
+    def abandoned(self, seconds: float) -> None:
+        """For so long there was no agent that we would have to wait for it no longer."""
+
+
+@define(eq=False)
+class AgentSession:
+    """The conversation of one executor with its agent, over as many connections as it takes.
+
+    `recovery_timeout_s` is how long to go on without an agent.
+    """
+
+    clock: Any
+    transport: Transport
+    executor_id: str
+    framework_id: str
+    recovery_timeout_s: float
+    events: AgentEvents
+    _tasks: dict[str, mesos_pb2.TaskInfo] = field(factory=dict, init=False)
+    """Launched, nothing of them acknowledged yet."""
+    _updates: dict[bytes, mesos_pb2.TaskStatus] = field(factory=dict, init=False)
+    """Not acknowledged, in the order in which they were made."""
+    _outgoing: deque[Call] = field(factory=deque, init=False)
+    _connection: Connection | None = field(default=None, init=False)
+    _subscribed: bool = field(default=False, init=False)
+    _stopped: Happening[None] = field(factory=Happening, init=False)
+    _running: Deferred[None] | None = field(default=None, init=False)
+    _patience: Any = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Begin to look for the agent."""
+        self._await_agent()
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(lambda failure: log.failure("talking to the agent", failure))
+
+    def stop(self) -> None:
+        """Say what is still to be said, and end the connection."""
+        self._stopped.happen(None)
+        self._cancel_patience()
+        if self._connection is not None:
+            self._flush()
+            self._connection.close()
+
+    def update(self, status: mesos_pb2.TaskStatus) -> None:
+        """Send a status update, and keep it until it is acknowledged."""
+        self._updates[status.uuid] = status
+        if len(self._updates) > MAXIMUM_UPDATES:
+            oldest = self._updates.pop(next(iter(self._updates)))
+            log.error(
+                "the agent acknowledges nothing; {state} of task {task} is given up",
+                state=mesos_pb2.TaskState.Name(oldest.state),
+                task=oldest.task_id.value,
+            )
+        if self._connection is not None:
+            self._outgoing.append(self._call(Call.UPDATE, update=Call.Update(status=status)))
+            self._flush()
+
+    def message(self, data: bytes) -> None:
+        """Send a message to the core, now or when there is one."""
+        self._outgoing.append(self._call(Call.MESSAGE, message=Call.Message(data=data)))
+        if len(self._outgoing) > MAXIMUM_MESSAGES:
+            self._drop_oldest_message()
+        self._flush()
+
+    # --- connections -----------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        retry_s = FIRST_RETRY_S
+        while not self._stopped.happened:
+            try:
+                await self._converse()
+                retry_s = FIRST_RETRY_S
+            except AliecsError as error:
+                log.debug("no agent: {error}", error=error.message)
+            if await self._stopped.within(retry_s, self.clock):
+                return
+            retry_s = min(retry_s * RETRY_FACTOR, LAST_RETRY_S)
+
+    async def _converse(self) -> None:
+        """Hold one connection until it is lost."""
+        call = self._call(
+            Call.SUBSCRIBE,
+            subscribe=Call.Subscribe(
+                unacknowledged_tasks=self._tasks.values(),
+                unacknowledged_updates=[
+                    Call.Update(status=status) for status in self._updates.values()
+                ],
+            ),
+        )
+        self._outgoing = deque(item for item in self._outgoing if item.type == Call.MESSAGE)
+        self._connection = await self.transport.subscribe(call, self._receive, self._flush)
+        reason = await self._connection.lost.wait()
+        self._connection = None
+        if self._subscribed:
+            self._subscribed = False
+            log.info("the agent is gone ({reason})", reason=reason)
+            if not self._stopped.happened:
+                self._await_agent()
+
+    def _await_agent(self) -> None:
+        self._patience = self.clock.callLater(
+            self.recovery_timeout_s, self.events.abandoned, self.recovery_timeout_s
+        )
+
+    def _cancel_patience(self) -> None:
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
+
+    def _flush(self) -> None:
+        connection = self._connection
+        while (
+            connection is not None
+            and self._subscribed
+            and self._outgoing
+            and connection.is_writable
+        ):
+            connection.send(self._outgoing.popleft())
+
+    def _drop_oldest_message(self) -> None:
+        for index, call in enumerate(self._outgoing):
+            if call.type == Call.MESSAGE:
+                del self._outgoing[index]
+                log.warn("too many messages for an absent agent: the oldest is dropped")
+                return
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def _receive(self, event: Event) -> None:
+        kind = event.type
+        if kind == Event.SUBSCRIBED:
+            self._cancel_patience()
+            self._subscribed = True
+            self.events.subscribed(event.subscribed)
+            self._flush()
+        elif kind == Event.LAUNCH:
+            self._launch(event.launch.task)
+        elif kind == Event.LAUNCH_GROUP:
+            for task in event.launch_group.task_group.tasks:
+                self._launch(task)
+        elif kind == Event.KILL:
+            self.events.kill(event.kill.task_id.value)
+        elif kind == Event.ACKNOWLEDGED:
+            self._tasks.pop(event.acknowledged.task_id.value, None)
+            self._updates.pop(event.acknowledged.uuid, None)
+        elif kind == Event.MESSAGE:
+            self.events.message(event.message.data)
+        elif kind == Event.SHUTDOWN:
+            self.events.shutdown()
+        elif kind == Event.ERROR:
+            log.error("the agent reports: {message}", message=event.error.message)
+            if self._connection is not None:
+                self._connection.close()
+
+    def _launch(self, task: mesos_pb2.TaskInfo) -> None:
+        self._tasks[task.task_id.value] = task
+        self.events.launch(task)
+
+    def _call(self, kind: Call.Type, **content: Any) -> Call:
+        return Call(
+            executor_id=mesos_pb2.ExecutorID(value=self.executor_id),
+            framework_id=mesos_pb2.FrameworkID(value=self.framework_id),
+            type=kind,
+            **content,
+        )
+
+
+# --- the local socket ----------------------------------------------------------------------------
+
+
+@implementer(IPushProducer)
+class _LocalConnection(WireProtocol):
+    """One connection to the core's socket."""
+
+    transport: Any
+
+    def __init__(self, receive: Callable[[Event], None], resume: Callable[[], None]) -> None:
+        self.lost: Happening[str] = Happening()
+        self.is_writable = True
+        self._receive = receive
+        self._resume = resume
+        self._reader = RecordReader()
+
+    def connectionMade(self) -> None:  # noqa: N802
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        try:
+            for record in self._reader.feed(data):
+                self._receive(Event.FromString(record))
+        except (InvalidInput, DecodeError) as error:
+            log.error("what the core sends cannot be read: {error}", error=error)
+            self.close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self.lost.happen(reason.getErrorMessage())
+
+    def send(self, call: Call) -> None:
+        self.write(call.SerializeToString())
+
+    def write(self, record: bytes) -> None:
+        self.transport.write(encode_record(record))
+
+    def close(self) -> None:
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self.is_writable = False
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self.is_writable = True
+        self._resume()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self.is_writable = False
+
+
+@frozen
+class LocalTransport:
+    """The core's local socket at `path`, at which we say `hello` first."""
+
+    reactor: Any
+    path: Path
+    hello: Hello
+
+    async def subscribe(
+        self, call: Call, receive: Callable[[Event], None], resume: Callable[[], None]
+    ) -> Connection:
+        """See `Transport`."""
+        connection = _LocalConnection(receive, resume)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as ours:
+            ours.setblocking(False)
+            try:
+                with short_address(self.path) as address:
+                    ours.connect(address)
+            except OSError as error:
+                raise Unavailable(f"cannot connect to {self.path}: {error.strerror}") from error
+            self.reactor.adoptStreamConnection(
+                ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: connection)
+            )
+        connection.write(self.hello.encode())
+        connection.send(call)
+        return connection

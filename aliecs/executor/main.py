@@ -1,0 +1,201 @@
+"""`aliecs-executor`: the program beside the tasks, one for each host.
+
+Started by the core for its embedded hosts, it detaches itself at once (own session, nobody's child,
+output to a bounded log file) and then belongs to no core in particular: it looks for whoever
+listens on the socket. Options in, one line of JSON out: the process id of the detached executor and
+the start time by which it is recognised later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aliecs.protocol.local import process_start_time
+
+LOG_BYTES = 10 * 1024 * 1024
+LOG_INTERVAL_S = 10.0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="aliecs-executor",
+        description="Starts, drives and ends the tasks of one host, for the core that listens on a"
+        " Unix socket. Usually started by that core.",
+    )
+    parser.add_argument("--socket", type=Path, required=True, help="the core's local socket")
+    parser.add_argument("--host", required=True, help="the name of this host in workflows")
+    parser.add_argument("--executor-id", required=True)
+    parser.add_argument("--framework-id", required=True)
+    parser.add_argument(
+        "--token-file", type=Path, required=True, help="file with what proves us to the core"
+    )
+    parser.add_argument("--directory", type=Path, required=True, help="sandbox: logs, task files")
+    parser.add_argument("--shell", default="/bin/sh", help="shell of tasks (default: %(default)s)")
+    parser.add_argument(
+        "--shm-cleaner", default="", help="command that cleans shared memory, when it is asked for"
+    )
+    parser.add_argument(
+        "--recovery-timeout-s",
+        type=float,
+        default=900.0,
+        help="end everything after so many seconds without a core (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stream-bytes",
+        type=int,
+        default=10 * 1024 * 1024,
+        help="bound of the log of one output stream of a task (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--total-bytes",
+        type=int,
+        default=5 * 1024 * 1024 * 1024,
+        help="bound of the logs of all tasks (default: %(default)s)",
+    )
+    parser.add_argument("--detach", action="store_true", help="leave the terminal and the parent")
+    options = parser.parse_args(arguments)
+    if not Path(options.shell).is_absolute():
+        parser.error(f"--shell needs an absolute path, not {options.shell!r}")
+    try:
+        shlex.split(options.shm_cleaner)
+    except ValueError as error:
+        parser.error(f"--shm-cleaner {options.shm_cleaner!r}: {error}")
+    return options
+
+
+class LogFile:
+    """Standard output and standard error in one file that is turned over at half of its bound."""
+
+    def __init__(self, path: Path, limit_bytes: int) -> None:
+        self._path = path
+        self._limit_bytes = limit_bytes
+
+    def open(self) -> None:
+        """Let both descriptors lead to the file."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o644)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+    def turn_over(self) -> None:
+        """Begin a new file where this one has become large, keeping one older."""
+        if os.fstat(2).st_size > self._limit_bytes // 2:
+            self._path.replace(self._path.with_name(f"{self._path.name}.older"))
+            self.open()
+
+
+def detach() -> None:
+    """Continue as a process that is nobody's child, in a session of its own. The caller's process
+    ends here, once it has told who continues."""
+    sys.stdout.flush()
+    read, write = os.pipe()
+    middle = os.fork()
+    if middle:
+        os.close(write)
+        os.waitpid(middle, 0)
+        with os.fdopen(read) as told:
+            sys.stdout.write(told.read())
+            sys.stdout.flush()
+        os._exit(0)
+    os.setsid()
+    child = os.fork()
+    if child:
+        identity = {"pid": child, "start_time": process_start_time(child)}
+        os.write(write, f"{json.dumps(identity)}\n".encode())
+        os._exit(0)
+    os.close(read)
+    os.close(write)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the command."""
+    environment = dict(os.environ)
+    options = parse(arguments)
+    try:
+        token = options.token_file.read_text().strip()
+        options.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"aliecs-executor: {error}")
+    if options.detach:
+        detach()
+    log_file = None
+    if options.detach:
+        log_file = LogFile(options.directory / "executor.log", LOG_BYTES)
+        log_file.open()
+    os.chdir(options.directory)
+    live(options, token, environment, log_file)
+
+
+def live(
+    options: argparse.Namespace, token: str, environment: dict[str, str], log_file: LogFile | None
+) -> None:
+    """Run the executor to its end. The reactor and gRPC are loaded only now, after forking."""
+    from twisted.internet import asyncioreactor
+
+    asyncioreactor.install()  # type: ignore[no-untyped-call]
+
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import LoopingCall
+    from twisted.logger import Logger
+
+    from aliecs.executor.agent import LocalTransport
+    from aliecs.executor.executor import Executor, ExecutorSettings
+    from aliecs.log import begin, make_observer
+    from aliecs.protocol.local import Hello
+
+    begin(make_observer(sys.stderr))
+    log = Logger("aliecs.executor")
+    hello = Hello(host=options.host, executor_id=options.executor_id, token=token, pid=os.getpid())
+    settings = ExecutorSettings(
+        host=options.host,
+        executor_id=options.executor_id,
+        framework_id=options.framework_id,
+        directory=options.directory,
+        shell=options.shell,
+        shared_memory_cleaner=options.shm_cleaner,
+        recovery_timeout_s=options.recovery_timeout_s,
+        stream_bytes=options.stream_bytes,
+        total_bytes=options.total_bytes,
+        environment=environment,
+    )
+    transport = LocalTransport(reactor, options.socket, hello)
+    executor = Executor(reactor, settings, transport, adopts_orphans=True)
+
+    loop: Any = reactor
+    finished: Deferred[None] = Deferred()
+
+    async def run() -> None:
+        if log_file is not None:
+            LoopingCall(log_file.turn_over).start(LOG_INTERVAL_S)
+        try:
+            await executor.run()
+        except Exception:
+            log.failure("the executor failed")
+        finished.callback(None)
+        loop.stop()
+
+    def stop() -> Deferred[None]:
+        """A signal stops the reactor, but not before everything is ended."""
+        executor.end("the executor was told to stop")
+        return finished
+
+    loop.callLater(0, lambda: Deferred.fromCoroutine(run()))
+    loop.addSystemEventTrigger("before", "shutdown", stop)
+    loop.run()
+
+
+if __name__ == "__main__":
+    main()
