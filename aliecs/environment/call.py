@@ -7,7 +7,7 @@ the variable that the role names under `return`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from aliecs.environment.history import Cause
 from aliecs.errors import AliecsError, InvalidInput
 from aliecs.event.record import CallEvent, OpStatus, Traits
-from aliecs.interfaces import Call
+from aliecs.interfaces import Call, CallFunction
 from aliecs.language.duration import parse_duration
 from aliecs.workflow.role import CallRole
 
@@ -55,16 +55,7 @@ async def perform(environment: Environment, role: CallRole) -> str:
 
 
 async def _evaluate(environment: Environment, role: CallRole, timeout_s: float) -> str:
-    variables = {
-        **role.stack(),
-        "environment_id": environment.id,
-        "__call_func": role.func,
-        "__call_timeout": role.timeout,
-        "__call_trigger": role.trigger,
-        "__call_await": role.await_ or role.trigger,
-        "__call_critical": "true" if role.critical else "false",
-        "__call_rolepath": role.path,
-    }
+    variables = role.call_variables(environment.id)
     call = Call(
         function=role.func,
         environment_id=environment.id,
@@ -74,7 +65,7 @@ async def _evaluate(environment: Environment, role: CallRole, timeout_s: float) 
         timeout_s=timeout_s,
         critical=role.critical,
         variables=variables,
-        set_runtime_variable=environment.root.user_variables.__setitem__,
+        set_runtime_variable=environment.root.set_runtime_variable,
     )
     return await environment.evaluate_call(role, variables, _functions(environment, call))
 
@@ -92,9 +83,13 @@ def _functions(
     return namespaces
 
 
-def _bind(function: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    def bound(*arguments: Any) -> Any:
-        return function(call, *arguments)
+def _bind(function: CallFunction, call: Call) -> Callable[..., Awaitable[str]]:
+    """The function for this call. It begins when its result is awaited, which is on the reactor:
+    the text is evaluated in a loader thread, and plugins live on the reactor."""
+
+    async def bound(*arguments: Any) -> str:
+        result = function(call, *arguments)
+        return result if isinstance(result, str) else await result
 
     return bound
 

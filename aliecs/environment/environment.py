@@ -6,7 +6,7 @@ time. How a transition goes is in `transition`, who may ask for one in `manager`
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -75,7 +75,6 @@ class Environment:
     work: Deferred[Any] | None = field(init=False, default=None)
     """The transition under way."""
     auto_stop: IDelayedCall | None = field(init=False, default=None)
-    cleanup_variables: MutableMapping[str, str] = field(init=False, factory=dict)
     _changed: list[Deferred[None]] = field(init=False, factory=list)
     _reaction: IDelayedCall | None = field(init=False, default=None)
 
@@ -104,8 +103,7 @@ class Environment:
         """Take the loaded tree."""
         self.workflow = workflow
         self.info = info
-        workflow.listener = self._role_changed
-        self.cleanup_variables = workflow.variables
+        workflow.root.tree.listener = self._role_changed
         self.history.repository = workflow.template.repository
         self.history.revision = workflow.template.revision
 

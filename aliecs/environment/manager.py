@@ -143,7 +143,7 @@ class Manager:
             raise InvalidInput(f"cannot prepare invalid transition {event.value}")
         self._refuse_if_busy(environment, event)
         environment.user = user
-        environment.root.user_variables["last_request_user"] = user.to_variable()
+        environment.root.set_runtime_variable("last_request_user", user.to_variable())
         return self.facilities.operations.start(
             event.value,
             user,
@@ -157,7 +157,7 @@ class Manager:
         if environment.current is Event.DESTROY:
             self._refuse_if_busy(environment, Event.DESTROY)
         environment.user = request.user
-        environment.root.user_variables["last_request_user"] = request.user.to_variable()
+        environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
         return self.facilities.operations.start(
             "DESTROY",
             request.user,

@@ -110,6 +110,13 @@ class Operations:
         except KeyError:
             raise NotFound(f"no operation with id {operation_id}") from None
 
+    def error(self, operation_id: str) -> Exception:
+        """What made an operation fail. Raises `NotFound`, also for one that did not fail."""
+        failure = self.get(operation_id).failure
+        if failure is None or not isinstance(failure.value, Exception):
+            raise NotFound(f"operation {operation_id} did not fail")
+        return failure.value
+
     def all(self) -> Sequence[Operation]:
         """Oldest first."""
         return list(self._operations.values())

@@ -6,7 +6,6 @@ in the root's variables, only while there is a run. Names and moments are those 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from aliecs.event.record import OpStatus, RunEvent
@@ -51,25 +50,24 @@ async def begin(environment: Environment) -> None:
     )
     environment.run_number = number
     environment.history.run_numbers.append(number)
-    variables = environment.root.variables
-    variables["run_number"] = variables["runNumber"] = str(number)
+    root = environment.root
+    for name in ("run_number", "runNumber"):
+        root.set_variable(name, str(number))
     now_ms = environment.facilities.now_ms()
-    times = environment.root.user_variables
-    times[START_TIME] = str(now_ms)
-    times[START_COMPLETION_TIME] = times[END_TIME] = times[END_COMPLETION_TIME] = ""
-    _normalise_cleanup_count(environment.cleanup_variables)
+    root.set_runtime_variable(START_TIME, str(now_ms))
+    for name in (START_COMPLETION_TIME, END_TIME, END_COMPLETION_TIME):
+        root.set_runtime_variable(name, "")
     for name in COPIED_FROM_BASE:
         if name in environment.base_variables:
-            variables[name] = environment.base_variables[name]
+            root.set_variable(name, environment.base_variables[name])
     tell(environment, "START_ACTIVITY", OpStatus.STARTED, now_ms)
 
 
 def started(environment: Environment, error: str) -> None:
     """The tasks run (or `error` says what of the start failed)."""
-    count = environment.cleanup_variables
-    count[CLEANUP_COUNT] = str(int(count.get(CLEANUP_COUNT, "0")) + 1)
+    environment.root.set_variable(CLEANUP_COUNT, str(cleanup_count(environment) + 1))
     now_ms = environment.facilities.now_ms()
-    environment.root.user_variables[START_COMPLETION_TIME] = str(now_ms)
+    environment.root.set_runtime_variable(START_COMPLETION_TIME, str(now_ms))
     status = OpStatus.DONE_ERROR if error else OpStatus.DONE_OK
     tell(environment, "START_ACTIVITY", status, now_ms, error)
 
@@ -85,7 +83,7 @@ def ended(environment: Environment, transition: str, error: str = "", always: bo
     """The run has ended. `always` also where another has said so before."""
     now_ms = environment.facilities.now_ms()
     if always:
-        environment.root.user_variables[END_COMPLETION_TIME] = str(now_ms)
+        environment.root.set_runtime_variable(END_COMPLETION_TIME, str(now_ms))
     elif not _set_if_empty(environment, END_COMPLETION_TIME, now_ms):
         return
     status = OpStatus.DONE_ERROR if error else OpStatus.DONE_OK
@@ -94,12 +92,17 @@ def ended(environment: Environment, transition: str, error: str = "", always: bo
 
 def forget(environment: Environment) -> None:
     """There is no run any more."""
-    variables = environment.root.variables
     if environment.run_number:
-        variables["last_run_number"] = str(environment.run_number)
+        environment.root.set_variable("last_run_number", str(environment.run_number))
     environment.run_number = 0
-    variables.pop("run_number", None)
-    variables.pop("runNumber", None)
+    for name in ("run_number", "runNumber"):
+        environment.root.delete_variable(name)
+
+
+def cleanup_count(environment: Environment) -> int:
+    """How many runs were started before in this environment; what is no number counts as one."""
+    text = environment.root.stack().get(CLEANUP_COUNT, "0")
+    return int(text) if text.isdecimal() else 1
 
 
 def arguments(
@@ -142,14 +145,7 @@ def tell(
 
 def _set_if_empty(environment: Environment, name: str, now_ms: int) -> bool:
     """Set a time that exists and is empty; True where it was."""
-    times: MutableMapping[str, str] = environment.root.user_variables
-    stack: Mapping[str, str] = environment.root.stack()
-    if stack.get(name) != "":
+    if environment.root.stack().get(name) != "":
         return False
-    times[name] = str(now_ms)
+    environment.root.set_runtime_variable(name, str(now_ms))
     return True
-
-
-def _normalise_cleanup_count(variables: MutableMapping[str, str]) -> None:
-    if not variables.get(CLEANUP_COUNT, "0").isdecimal():
-        variables[CLEANUP_COUNT] = "1"

@@ -240,7 +240,7 @@ class Conductor:
 
     def _write_entering(self) -> None:
         now_ms = self.environment.facilities.now_ms()
-        self.environment.root.user_variables["enter_state_time_ms"] = str(now_ms)
+        self.environment.root.set_runtime_variable("enter_state_time_ms", str(now_ms))
 
     def _write_after(self, event: Event, problem: TransitionFailed | None) -> None:
         environment = self.environment

@@ -207,7 +207,7 @@ class Work:
         environment = self.environment
         told = {
             "runNumber": str(environment.run_number),
-            "cleanup": environment.cleanup_variables.get(run.CLEANUP_COUNT, "0"),
+            "cleanup": str(run.cleanup_count(environment)),
             **run.arguments(environment, run.START_ARGUMENTS),
         }
         await self._command(START, environment.active_tasks(), lambda task: told)

@@ -1,0 +1,578 @@
+"""Every operation of the control API, once, on the messages of the protocol.
+
+gRPC serves `Control` and `ExtendedControl` as they are, REST through the JSON mapping of the same
+messages. What may be asked, and how it is refused, is decided here and nowhere else. Nothing here
+runs an operation: that is the environment's own; a handler starts it and waits behind a shield, so
+that a client that goes away ends its waiting only. The operation's id is in the trailing metadata
+under `aliecs-operation-id`, and an error's stable code under `aliecs-error-code`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from aliecs.api.message import (
+    environment_info,
+    operation_message,
+    record_message,
+    role_info,
+    short_task_infos,
+    task_info,
+)
+from aliecs.environment.environment import DETECTORS, Environment
+from aliecs.environment.machine import Event, parse_event
+from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager
+from aliecs.environment.operation import Operation
+from aliecs.errors import AliecsError, InvalidInput, NotFound, NotImplementedYet
+from aliecs.event.bus import Bus
+from aliecs.event.record import Event as BusEvent
+from aliecs.event.record import User
+from aliecs.interfaces import (
+    IConfigurationService,
+    IIntegration,
+    IIntegrationFactory,
+    IRepositories,
+    ITaskBackend,
+)
+from aliecs.protocol import aliecs_v1_pb2
+from aliecs.protocol.identifier import is_identifier
+from aliecs.protocol.protos import common_pb2, o2control_pb2
+from aliecs.task.roster import Roster
+from aliecs.task.task import Task
+from aliecs.txgrpc.route import ServerCall
+from aliecs.workflow.loader import public_template
+
+OPERATION_ID = "aliecs-operation-id"
+ERROR_CODE = "aliecs-error-code"
+
+CREATION_ERROR_LENGTH = 6000
+"""Characters of a failed creation's cause that fit a gRPC status with details."""
+
+LOG_BYTES = 65_536
+RECORDS = 100
+
+
+@define(eq=False)
+class Core:
+    """What the operations work on, and what the core says of itself."""
+
+    manager: Manager
+    roster: Roster
+    backend: ITaskBackend
+    configuration: IConfigurationService
+    repositories: IRepositories
+    integrations: Mapping[str, IIntegration]
+    integration_factories: Mapping[str, IIntegrationFactory]
+    bus: Bus
+    instance_name: str
+    configuration_uri: str
+    version: tuple[int, int, int]
+    shut_down: Callable[[], None]
+    """Ends the process, once everything in it has been ended."""
+    endpoints: Mapping[str, str] = field(factory=dict)
+    now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+
+
+@define(eq=False)
+class Control:
+    """The service `o2control.Control`."""
+
+    core: Core
+    _log: Logger = field(init=False, factory=Logger)
+
+    # --- the framework ---------------------------------------------------------------------
+
+    async def GetFrameworkInfo(
+        self, request: o2control_pb2.GetFrameworkInfoRequest, call: ServerCall
+    ) -> o2control_pb2.GetFrameworkInfoReply:
+        """What the core is and has. Never fails."""
+        core = self.core
+        major, minor, patch = core.version
+        try:
+            detectors = list(await core.configuration.detectors(True))
+            available = self._available(detectors)
+            active: Sequence[str] = core.manager.active_detectors()
+        except AliecsError:
+            detectors, available, active = ["NIL"], [], []
+        return o2control_pb2.GetFrameworkInfoReply(
+            frameworkId=core.backend.framework_id,
+            environmentsCount=len(core.manager.environments()),
+            tasksCount=len(core.roster.tasks()),
+            state=core.backend.state,
+            hostsCount=len(core.backend.hosts()),
+            instanceName=core.instance_name,
+            version=o2control_pb2.Version(
+                major=major,
+                minor=minor,
+                patch=patch,
+                productName="AliECS",
+                versionStr=f"{major}.{minor}.{patch}",
+            ),
+            configurationEndpoint=core.configuration_uri,
+            detectorsInInstance=detectors,
+            activeDetectors=active,
+            availableDetectors=available,
+            timestamp=core.now_ms(),
+        )
+
+    async def Teardown(
+        self, request: o2control_pb2.TeardownRequest, call: ServerCall
+    ) -> o2control_pb2.TeardownReply:
+        """The explicit order: end all environments, all tasks, all executors, and this core."""
+        core = self.core
+        reason = request.reason or "no reason given"
+
+        async def end_everything() -> None:
+            await core.manager.destroy_all(User(name=call.peer), reason)
+            await core.backend.teardown()
+
+        try:
+            await _shielded(end_everything())
+        finally:
+            core.shut_down()
+        return o2control_pb2.TeardownReply()
+
+    async def GetIntegratedServices(
+        self, request: o2control_pb2.Empty, call: ServerCall
+    ) -> o2control_pb2.ListIntegratedServicesReply:
+        """Every service there is a plugin for; those not in use are all-default."""
+        reply = o2control_pb2.ListIntegratedServicesReply(timestamp=self.core.now_ms())
+        for name in self.core.integration_factories:
+            info = reply.services[name]
+            integration = self.core.integrations.get(name)
+            if integration is not None:
+                info.name = integration.pretty_name
+                info.enabled = True
+                info.endpoint = integration.endpoint
+                info.connectionState = integration.connection_state()
+                info.data = integration.data()
+        return reply
+
+    # --- detectors -------------------------------------------------------------------------
+
+    async def GetActiveDetectors(
+        self, request: o2control_pb2.Empty, call: ServerCall
+    ) -> o2control_pb2.GetActiveDetectorsReply:
+        """Detectors that some environment uses."""
+        return o2control_pb2.GetActiveDetectorsReply(
+            detectors=self.core.manager.active_detectors(), timestamp=self.core.now_ms()
+        )
+
+    async def GetAvailableDetectors(
+        self, request: o2control_pb2.Empty, call: ServerCall
+    ) -> o2control_pb2.GetAvailableDetectorsReply:
+        """Detectors of the inventory that no environment uses."""
+        detectors = await self.core.configuration.detectors(True)
+        return o2control_pb2.GetAvailableDetectorsReply(
+            detectors=self._available(detectors), timestamp=self.core.now_ms()
+        )
+
+    def _available(self, detectors: Sequence[str]) -> list[str]:
+        active = set(self.core.manager.active_detectors())
+        return [d for d in detectors if d.upper() in DETECTORS and d.upper() not in active]
+
+    # --- environments ----------------------------------------------------------------------
+
+    async def GetEnvironments(
+        self, request: o2control_pb2.GetEnvironmentsRequest, call: ServerCall
+    ) -> o2control_pb2.GetEnvironmentsReply:
+        """Environments by their age; those that are not public only with `showAll`."""
+        reply = o2control_pb2.GetEnvironmentsReply(frameworkId=self.core.backend.framework_id)
+        for environment in self.core.manager.environments():
+            if request.showAll or environment.info.public:
+                reply.environments.append(
+                    await self._environment_info(
+                        environment,
+                        request.showTaskInfos,
+                        request.showDetailedIntegratedServices,
+                    )
+                )
+        reply.timestamp = self.core.now_ms()
+        return reply
+
+    async def GetEnvironment(
+        self, request: o2control_pb2.GetEnvironmentRequest, call: ServerCall
+    ) -> o2control_pb2.GetEnvironmentReply:
+        """One environment in full."""
+        environment = self._environment(request.id)
+        reply = o2control_pb2.GetEnvironmentReply(
+            environment=await self._environment_info(environment, True, True),
+            public=environment.info.public,
+        )
+        if request.showWorkflowTree:
+            reply.workflow.CopyFrom(await role_info(environment.root, self.core.roster.pace))
+        reply.timestamp = self.core.now_ms()
+        return reply
+
+    async def NewEnvironment(
+        self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
+    ) -> o2control_pb2.NewEnvironmentReply:
+        """Create an environment and wait until it is CONFIGURED. An error carries the id of the
+        environment that failed, whose record stays readable."""
+        operation = self._start_creation(request, call)
+        try:
+            environment: Environment = await operation.wait()
+        except AliecsError as problem:
+            raise self._creation_failed(operation, problem, call) from problem
+        return o2control_pb2.NewEnvironmentReply(
+            environment=await self._environment_info(environment, True, True),
+            public=environment.info.public,
+            timestamp=self.core.now_ms(),
+        )
+
+    async def NewEnvironmentAsync(
+        self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
+    ) -> o2control_pb2.NewEnvironmentReply:
+        """Begin to create an environment and answer at once."""
+        operation = self._start_creation(request, call)
+        return o2control_pb2.NewEnvironmentReply(
+            environment=o2control_pb2.EnvironmentInfo(
+                id=operation.environment_id, state="PENDING", userVars=request.vars
+            ),
+            public=request.public,
+            timestamp=self.core.now_ms(),
+        )
+
+    async def ControlEnvironment(
+        self, request: o2control_pb2.ControlEnvironmentRequest, call: ServerCall
+    ) -> o2control_pb2.ControlEnvironmentReply:
+        """Take an environment through a transition. What is not allowed now is refused and changes
+        nothing; a transition that fails answers OK with the state ERROR, as clients expect."""
+        environment = self._environment(request.id)
+        name = _transition_name(request.type)
+        started_ms = self.core.now_ms()
+        operation = self.core.manager.control(
+            environment.id, parse_event(name), _user(request.requestUser)
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        try:
+            await operation.wait()
+        except AliecsError as problem:
+            call.trailing[ERROR_CODE] = problem.code
+            self._log.debug("{transition} failed: {reason}", transition=name, reason=str(problem))
+        ended_ms = operation.ended_ms
+        return o2control_pb2.ControlEnvironmentReply(
+            id=environment.id,
+            state=environment.state.value,
+            currentRunNumber=environment.run_number,
+            startOfTransition=started_ms,
+            endOfTransition=ended_ms,
+            transitionDuration=ended_ms - started_ms,
+            timestamp=self.core.now_ms(),
+        )
+
+    async def ModifyEnvironment(
+        self, request: o2control_pb2.ModifyEnvironmentRequest, call: ServerCall
+    ) -> o2control_pb2.ModifyEnvironmentReply:
+        """Excluding and including roles."""
+        raise NotImplementedYet("not implemented")
+
+    async def DestroyEnvironment(
+        self, request: o2control_pb2.DestroyEnvironmentRequest, call: ServerCall
+    ) -> o2control_pb2.DestroyEnvironmentReply:
+        """End an environment; a transition under way is aborted."""
+        environment = self._environment(request.id)
+        operation = self.core.manager.destroy(
+            environment.id,
+            DestructionRequest(
+                _user(request.requestUser),
+                request.keepTasks,
+                request.allowInRunningState,
+                request.force,
+            ),
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        destroyed = await operation.wait()
+        reply = o2control_pb2.DestroyEnvironmentReply(timestamp=self.core.now_ms())
+        if destroyed.killed is not None:
+            reply.cleanupTasksReply.killedTasks.extend(await self._task_infos(destroyed.killed))
+            reply.cleanupTasksReply.runningTasks.extend(await self._task_infos(destroyed.left))
+        return reply
+
+    def _start_creation(
+        self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
+    ) -> Operation:
+        if not request.workflowTemplate:
+            raise InvalidInput("workflowTemplate is empty: name a workflow template")
+        operation = self.core.manager.create(
+            CreationRequest(
+                expression=request.workflowTemplate,
+                variables=dict(request.vars),
+                user=_user(request.requestUser),
+                automatic=request.autoTransition,
+            )
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        return operation
+
+    def _creation_failed(
+        self, operation: Operation, problem: AliecsError, call: ServerCall
+    ) -> AliecsError:
+        """The error as clients look at it: prefix, length, and the failed environment's id."""
+        call.details.append(
+            o2control_pb2.EnvironmentInfo(
+                id=operation.environment_id, createdWhen=self.core.now_ms(), state="ERROR"
+            )
+        )
+        call.trailing[ERROR_CODE] = problem.code
+        cause = problem.message[:CREATION_ERROR_LENGTH]
+        failed = AliecsError(f"cannot create new environment: {cause}")
+        failed.code = problem.code
+        failed.grpc_status = problem.grpc_status
+        failed.http_status = problem.http_status
+        return failed
+
+    # --- tasks and roles -------------------------------------------------------------------
+
+    async def GetTasks(
+        self, request: o2control_pb2.GetTasksRequest, call: ServerCall
+    ) -> o2control_pb2.GetTasksReply:
+        """All tasks of the core."""
+        infos = await self._task_infos(self.core.roster.tasks())
+        return o2control_pb2.GetTasksReply(tasks=infos, timestamp=self.core.now_ms())
+
+    async def GetTask(
+        self, request: o2control_pb2.GetTaskRequest, call: ServerCall
+    ) -> o2control_pb2.GetTaskReply:
+        """One task in full."""
+        return o2control_pb2.GetTaskReply(
+            task=task_info(self._task(request.taskId), self.core.backend.framework_id),
+            timestamp=self.core.now_ms(),
+        )
+
+    async def CleanupTasks(
+        self, request: o2control_pb2.CleanupTasksRequest, call: ServerCall
+    ) -> o2control_pb2.CleanupTasksReply:
+        """End tasks that serve no environment: all, or those named."""
+        killed, running = await _shielded(self.core.roster.clean_up(list(request.taskIds)))
+        return o2control_pb2.CleanupTasksReply(
+            killedTasks=await self._task_infos(killed),
+            runningTasks=await self._task_infos(running),
+            timestamp=self.core.now_ms(),
+        )
+
+    async def GetRoles(
+        self, request: o2control_pb2.GetRolesRequest, call: ServerCall
+    ) -> o2control_pb2.GetRolesReply:
+        """Roles whose path fits a pattern, each with all below it."""
+        environment = self._environment(request.envId)
+        pace = self.core.roster.pace
+        roles = environment.root.query(request.pathSpec) if request.pathSpec else []
+        return o2control_pb2.GetRolesReply(
+            roles=[await role_info(role, pace) for role in roles], timestamp=self.core.now_ms()
+        )
+
+    # --- repositories ----------------------------------------------------------------------
+
+    async def GetWorkflowTemplates(
+        self, request: o2control_pb2.GetWorkflowTemplatesRequest, call: ServerCall
+    ) -> o2control_pb2.GetWorkflowTemplatesReply:
+        """Workflow templates by patterns; those that are not public only with `allWorkflows`."""
+        everything = request.allBranches or request.allTags
+        if everything and request.revisionPattern:
+            raise InvalidInput(
+                "cannot query available workflows: a revision pattern and all branches or tags "
+                "exclude each other"
+            )
+        found = await self.core.repositories.templates(
+            request.repoPattern, request.revisionPattern, request.allBranches, request.allTags
+        )
+        overrides = await self.core.configuration.variables()
+        reply = o2control_pb2.GetWorkflowTemplatesReply()
+        for template in found:
+            public = public_template(template.text)
+            await self.core.roster.pace.breathe()
+            if public.error:
+                self._log.warn("template listing: {reason}", reason=public.error)
+                continue
+            if not (public.public or request.allWorkflows):
+                continue
+            info = reply.workflowTemplates.add(
+                repo=template.repository,
+                template=template.template,
+                revision=template.revision,
+                description=public.description,
+            )
+            for name, spec in public.variables.items():
+                info.varSpecMap[name].CopyFrom(_variable_specification(name, spec, overrides))
+        reply.timestamp = self.core.now_ms()
+        return reply
+
+    async def ListRepos(
+        self, request: o2control_pb2.ListReposRequest, call: ServerCall
+    ) -> o2control_pb2.ListReposReply:
+        """Workflow repositories; their position is the index that other calls take."""
+        repositories = await self.core.repositories.list(request.getRevisions)
+        return o2control_pb2.ListReposReply(
+            repos=[
+                o2control_pb2.RepoInfo(
+                    name=one.identifier,
+                    default=one.is_default,
+                    defaultRevision=one.default_revision,
+                    revisions=one.revisions,
+                )
+                for one in repositories
+            ],
+            globalDefaultRevision=await self.core.repositories.global_default_revision(),
+            timestamp=self.core.now_ms(),
+        )
+
+    # --- events ----------------------------------------------------------------------------
+
+    async def Subscribe(
+        self, request: o2control_pb2.SubscribeRequest, call: ServerCall
+    ) -> AsyncIterator[BusEvent]:
+        """Events of automatic environments."""
+        raise NotImplementedYet("not implemented")
+        yield
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _environment(self, environment_id: str) -> Environment:
+        if not environment_id:
+            raise InvalidInput("received nil request")
+        if not is_identifier(environment_id):
+            raise InvalidInput("received bad environment id")
+        return self.core.manager.environment(environment_id)
+
+    def _task(self, task_id: str) -> Task:
+        task = self.core.roster.task(task_id)
+        if task is None:
+            raise NotFound("task not found")
+        return task
+
+    async def _environment_info(
+        self, environment: Environment, with_tasks: bool, detailed: bool
+    ) -> o2control_pb2.EnvironmentInfo:
+        core = self.core
+        return await environment_info(
+            environment,
+            core.integrations,
+            core.backend.framework_id,
+            core.roster.pace,
+            with_tasks,
+            detailed,
+        )
+
+    async def _task_infos(self, tasks: Sequence[Task]) -> list[o2control_pb2.ShortTaskInfo]:
+        return await short_task_infos(tasks, self.core.backend.framework_id, self.core.roster.pace)
+
+
+@define(eq=False)
+class ExtendedControl:
+    """The service `aliecs.v1.Control`: what goes beyond the reference."""
+
+    core: Core
+
+    async def GetOperation(
+        self, request: aliecs_v1_pb2.GetOperationRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """One operation."""
+        return operation_message(self.core.manager.facilities.operations.get(request.id))
+
+    async def ListOperations(
+        self, request: aliecs_v1_pb2.ListOperationsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListOperationsReply:
+        """Operations, newest first."""
+        operations = [
+            operation
+            for operation in reversed(self.core.manager.facilities.operations.all())
+            if request.environment_id in ("", operation.environment_id)
+        ]
+        limit = request.limit or len(operations)
+        return aliecs_v1_pb2.ListOperationsReply(
+            operations=[operation_message(operation) for operation in operations[:limit]]
+        )
+
+    async def GetEnvironmentHistory(
+        self, request: aliecs_v1_pb2.GetEnvironmentHistoryRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetEnvironmentHistoryReply:
+        """Records of environments, also of those that ended or never came to be."""
+        if request.id and not is_identifier(request.id):
+            raise InvalidInput("received bad environment id")
+        records = await self.core.manager.records(request.id, request.limit or RECORDS)
+        return aliecs_v1_pb2.GetEnvironmentHistoryReply(
+            environments=[record_message(record) for record in records]
+        )
+
+    async def GetTaskLog(
+        self, request: aliecs_v1_pb2.GetTaskLogRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetTaskLogReply:
+        """The last lines that a task wrote."""
+        task = self.core.roster.task(request.task_id)
+        if task is None:
+            raise NotFound("task not found")
+        stderr = request.stream == aliecs_v1_pb2.TASK_STREAM_STDERR
+        text = await self.core.roster.task_log(task, "stderr" if stderr else "stdout", LOG_BYTES)
+        lines = text.splitlines()
+        return aliecs_v1_pb2.GetTaskLogReply(
+            task_id=task.id,
+            host=task.host,
+            stream=request.stream or aliecs_v1_pb2.TASK_STREAM_STDOUT,
+            lines=lines[-request.tail :] if request.tail else lines,
+        )
+
+    async def Recover(
+        self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """Bring an environment out of ERROR."""
+        operation = self.core.manager.control(
+            request.environment_id, Event.RECOVER, User(name=request.requested_by)
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        await operation.wait()
+        return operation_message(operation)
+
+
+async def _shielded(work: Coroutine[Any, Any, Any]) -> Any:
+    """Wait for work that nobody owns but this call, and that goes on when the waiting is
+    cancelled."""
+    running: Deferred[Any] = Deferred.fromCoroutine(work)
+    waiting: Deferred[Any] = Deferred()
+    running.addCallbacks(
+        lambda result: waiting.called or waiting.callback(result),
+        lambda failure: waiting.called or waiting.errback(failure),
+    )
+    return await waiting
+
+
+def _user(message: common_pb2.User) -> User:
+    return User.from_message(message)
+
+
+def _transition_name(number: int) -> str:
+    """The event of a request. Raises `InvalidInput` for those that cannot be asked for."""
+    types = o2control_pb2.ControlEnvironmentRequest.Optype
+    known = {value: name for name, value in types.items()}
+    name = known.get(number, str(number))
+    if name in ("NOOP", "GO_ERROR") or number not in known:
+        raise InvalidInput(f"cannot prepare invalid transition {name}")
+    return name
+
+
+def _variable_specification(
+    name: str, spec: Any, overrides: Mapping[str, str]
+) -> o2control_pb2.VarSpecMessage:
+    """A public variable of a template; the configuration's vars override its default."""
+    default = overrides.get(name, spec.value) if spec.is_default else spec.value
+    types = o2control_pb2.VarSpecMessage.Type
+    widgets = o2control_pb2.VarSpecMessage.UiWidget
+    return o2control_pb2.VarSpecMessage(
+        defaultValue=default,
+        type=types.Value(spec.type) if spec.type in types.keys() else 0,  # noqa: SIM118
+        label=spec.label,
+        description=spec.description,
+        widget=widgets.Value(spec.widget) if spec.widget in widgets.keys() else 0,  # noqa: SIM118
+        panel=spec.panel,
+        allowedValues=spec.values,
+        index=spec.index,
+        visibleIf=spec.visible_if,
+        enabledIf=spec.enabled_if,
+        rows=spec.rows,
+    )

@@ -1,0 +1,228 @@
+"""From environments, roles and tasks to the messages of the control API.
+
+Large replies are built in slices of a few milliseconds: whoever iterates gives way in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aliecs.environment.environment import Environment
+from aliecs.environment.operation import Operation, OperationState
+from aliecs.interfaces import IIntegration
+from aliecs.language.declaration import Channel
+from aliecs.language.state import Status
+from aliecs.protocol import aliecs_v1_pb2
+from aliecs.protocol.protos import o2control_pb2
+from aliecs.task.pace import Pace
+from aliecs.task.task import Task
+from aliecs.workflow.role import Role, TaskRole
+
+UNKNOWN = "UNKNOWN"
+
+
+def short_task_info(task: Task, framework_id: str) -> o2control_pb2.ShortTaskInfo:
+    """A task as lists show it."""
+    role = task.role if isinstance(task.role, TaskRole) else None
+    return o2control_pb2.ShortTaskInfo(
+        name=task.name,
+        locked=task.locked,
+        taskId=task.id,
+        status=task.status.text if role is not None else UNKNOWN,
+        state=role.state.text if role is not None else UNKNOWN,
+        className=task.task_class.identifier,
+        deploymentInfo=o2control_pb2.TaskDeploymentInfo(
+            hostname=task.host,
+            agentId=task.agent_id,
+            offerId=task.offer_id,
+            executorId=task.executor_id,
+        ),
+        pid=str(task.pid) if task.pid else "",
+        sandboxStdout=(
+            f"http://{task.host}:5051/files/download?path=/var/mesos/slaves/{task.agent_id}"
+            f"/frameworks/{framework_id}/executors/{task.executor_id}/runs/latest/stdout"
+        ),
+        claimable=task.claimable,
+        critical=task.critical,
+    )
+
+
+def task_info(task: Task, framework_id: str) -> o2control_pb2.TaskInfo:
+    """A task in full."""
+    info = o2control_pb2.TaskInfo(
+        shortInfo=short_task_info(task, framework_id),
+        inboundChannels=[_channel(channel, target="") for channel in task.inbound],
+        outboundChannels=[_channel(channel, channel.target) for channel in task.outbound],
+        taskPath=task.role_path,
+        envId=task.environment_id,
+        properties=task.task_class.property_texts(),
+    )
+    command = task.command
+    if command is not None:
+        info.commandInfo.CopyFrom(
+            o2control_pb2.CommandInfo(
+                env=command.environment,
+                shell=command.shell,
+                value=command.value,
+                arguments=command.arguments,
+                user=command.user,
+            )
+        )
+    return info
+
+
+def _channel(channel: Channel, target: str) -> o2control_pb2.ChannelInfo:
+    return o2control_pb2.ChannelInfo(name=channel.name, type=channel.type, target=target)
+
+
+async def short_task_infos(
+    tasks: Iterable[Task], framework_id: str, pace: Pace
+) -> list[o2control_pb2.ShortTaskInfo]:
+    """Many tasks, in slices."""
+    infos = []
+    for task in tasks:
+        infos.append(short_task_info(task, framework_id))
+        await pace.breathe()
+    return infos
+
+
+async def environment_info(
+    environment: Environment,
+    integrations: Mapping[str, IIntegration],
+    framework_id: str,
+    pace: Pace,
+    with_tasks: bool,
+    detailed_integrations: bool,
+) -> o2control_pb2.EnvironmentInfo:
+    """An environment with its counters; with its tasks where asked for."""
+    tasks = environment.tasks()
+    layers = environment.root.layers()
+    active = sum(1 for task in tasks if task.status is Status.ACTIVE)
+    info = o2control_pb2.EnvironmentInfo(
+        id=environment.id,
+        createdWhen=environment.created_ms,
+        state=environment.state.value,
+        rootRole=environment.root.name,
+        currentRunNumber=environment.run_number,
+        defaults=layers.defaults,
+        vars=layers.variables,
+        userVars=layers.user_variables,
+        numberOfFlps=len(environment.list_variable("hosts")),
+        includedDetectors=environment.detectors(),
+        description=environment.info.description,
+        numberOfHosts=len({task.host for task in tasks}),
+        integratedServicesData=_integrations_data(
+            integrations, environment.id, detailed_integrations
+        ),
+        numberOfTasks=len(tasks),
+        currentTransition=environment.current.value if environment.current is not None else "",
+        numberOfActiveTasks=active,
+        numberOfInactiveTasks=len(tasks) - active,
+    )
+    if with_tasks:
+        info.tasks.extend(await short_task_infos(tasks, framework_id, pace))
+    return info
+
+
+def _integrations_data(
+    integrations: Mapping[str, IIntegration], environment_id: str, detailed: bool
+) -> dict[str, str]:
+    found = {
+        name: integration.environment_data(environment_id, detailed)
+        for name, integration in integrations.items()
+    }
+    return {name: data for name, data in found.items() if data}
+
+
+async def role_info(role: Role, pace: Pace) -> o2control_pb2.RoleInfo:
+    """A role with all below it. `taskIds` of a role are those of all its leaves."""
+    children = [await role_info(child, pace) for child in role.roles]
+    await pace.breathe()
+    if isinstance(role, TaskRole):
+        task_ids: list[str] = [role.task] if role.task else []
+    else:
+        task_ids = [task_id for child in children for task_id in child.taskIds]
+    return o2control_pb2.RoleInfo(
+        name=role.name,
+        status=role.status.text,
+        state=role.state.text,
+        fullPath=role.path,
+        taskIds=task_ids,
+        roles=children,
+        defaults=role.defaults,
+        vars=role.variables,
+        userVars=role.user_variables,
+        consolidatedStack=role.stack(),
+    )
+
+
+_OPERATION_STATES = {
+    OperationState.RUNNING: aliecs_v1_pb2.OPERATION_STATE_RUNNING,
+    OperationState.SUCCEEDED: aliecs_v1_pb2.OPERATION_STATE_SUCCEEDED,
+    OperationState.FAILED: aliecs_v1_pb2.OPERATION_STATE_FAILED,
+}
+
+
+def operation_message(operation: Operation) -> aliecs_v1_pb2.Operation:
+    """An operation as clients see it."""
+    return aliecs_v1_pb2.Operation(
+        id=operation.id,
+        kind=operation.kind,
+        state=_OPERATION_STATES[operation.state],
+        environment_id=operation.environment_id,
+        requested_by=operation.user.name,
+        started_ms=operation.started_ms,
+        ended_ms=operation.ended_ms,
+        error=operation.error,
+        current_step=operation.step,
+        done=operation.done_tasks,
+        total=operation.total_tasks,
+    )
+
+
+def record_message(record: Mapping[str, Any]) -> aliecs_v1_pb2.EnvironmentRecord:
+    """The record of an environment, from what the journal keeps."""
+    message = aliecs_v1_pb2.EnvironmentRecord(
+        id=record.get("id", ""),
+        workflow_template=record.get("workflow_template", ""),
+        repository=record.get("repository", ""),
+        revision=record.get("revision", ""),
+        state=record.get("state", ""),
+        created_by=record.get("created_by", ""),
+        created_ms=record.get("created_ms", 0),
+        ended_ms=record.get("ended_ms", 0),
+        transitions=[_transition(one) for one in record.get("transitions", ())],
+        run_numbers=record.get("run_numbers", ()),
+    )
+    cause = record.get("cause")
+    if cause:
+        message.cause.CopyFrom(_cause(cause))
+    return message
+
+
+def _cause(cause: Mapping[str, Any]) -> aliecs_v1_pb2.Cause:
+    lines: Sequence[str] = cause.get("last_log_lines", ())
+    return aliecs_v1_pb2.Cause(
+        line=cause.get("line", ""),
+        time_ms=cause.get("time_ms", 0),
+        role=cause.get("role", ""),
+        task_id=cause.get("task_id", ""),
+        task_name=cause.get("task_name", ""),
+        host=cause.get("host", ""),
+        exit=cause.get("exit", ""),
+        last_log_lines=lines,
+    )
+
+
+def _transition(one: Mapping[str, Any]) -> aliecs_v1_pb2.TransitionRecord:
+    return aliecs_v1_pb2.TransitionRecord(
+        event=one.get("event", ""),
+        from_state=one.get("from_state", ""),
+        to_state=one.get("to_state", ""),
+        started_ms=one.get("started_ms", 0),
+        ended_ms=one.get("ended_ms", 0),
+        requested_by=one.get("requested_by", ""),
+        run_number=one.get("run_number", 0),
+        error=one.get("error", ""),
+    )
