@@ -264,7 +264,7 @@ class _Composer:
     def _fresh_node(self, event: Any, depth: int) -> Node:
         line, column, tag = event.start_mark.line + 1, event.start_mark.column + 1, event.tag
         if isinstance(event, yaml.ScalarEvent):
-            return ScalarNode(line, column, tag, 1, event.value, event.style is None)
+            return ScalarNode(line, column, tag, 1, event.value, not event.style)
         if isinstance(event, yaml.SequenceStartEvent):
             items = []
             while not isinstance(item := next(self.events), yaml.SequenceEndEvent):
