@@ -50,7 +50,7 @@ class RpcError(AliecsError):
         self.trailing: Trailing = dict(trailing or {})
 
     def __str__(self) -> str:
-        return f"{self.status}: {self.message}"
+        return f"{self.status}: {self.message}" if self.message else self.status
 
 
 def trailing_metadata(entries: Iterable[tuple[str, str | bytes]] | None) -> Trailing:
