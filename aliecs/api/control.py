@@ -29,7 +29,13 @@ from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import Event, parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager
 from aliecs.environment.operation import Operation
-from aliecs.errors import AliecsError, InvalidInput, NotFound, NotImplementedYet
+from aliecs.errors import (
+    AliecsError,
+    InvalidInput,
+    NotFound,
+    NotImplementedYet,
+    TemplateError,
+)
 from aliecs.event.bus import Bus
 from aliecs.event.record import Event as BusEvent
 from aliecs.event.record import User
@@ -46,7 +52,7 @@ from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.task.roster import Roster
 from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
-from aliecs.workflow.loader import public_template
+from aliecs.workflow.schema import VariableSpecification, describe_template
 
 OPERATION_ID = "aliecs-operation-id"
 ERROR_CODE = "aliecs-error-code"
@@ -386,21 +392,24 @@ class Control:
         overrides = await self.core.configuration.variables()
         reply = o2control_pb2.GetWorkflowTemplatesReply()
         for template in found:
-            public = public_template(template.text)
             await self.core.roster.pace.breathe()
-            if public.error:
-                self._log.warn("template listing: {reason}", reason=public.error)
+            try:
+                described = describe_template(template.text)
+            except TemplateError as problem:
+                self._log.warn("template listing: {reason}", reason=problem.message)
                 continue
-            if not (public.public or request.allWorkflows):
+            if not (described.public or request.allWorkflows):
                 continue
             info = reply.workflowTemplates.add(
                 repo=template.repository,
                 template=template.template,
                 revision=template.revision,
-                description=public.description,
+                description=described.description,
             )
-            for name, spec in public.variables.items():
-                info.varSpecMap[name].CopyFrom(_variable_specification(name, spec, overrides))
+            for name, specification in described.variables.items():
+                info.varSpecMap[name].CopyFrom(
+                    _variable_specification(name, specification, overrides)
+                )
         reply.timestamp = self.core.now_ms()
         return reply
 
@@ -419,7 +428,7 @@ class Control:
                 )
                 for one in repositories
             ],
-            globalDefaultRevision=await self.core.repositories.global_default_revision(),
+            globalDefaultRevision=self.core.repositories.global_default_revision,
             timestamp=self.core.now_ms(),
         )
 
@@ -430,7 +439,6 @@ class Control:
     ) -> AsyncIterator[BusEvent]:
         """Events of automatic environments."""
         raise NotImplementedYet("not implemented")
-        yield
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -535,10 +543,13 @@ async def _shielded(work: Coroutine[Any, Any, Any]) -> Any:
     cancelled."""
     running: Deferred[Any] = Deferred.fromCoroutine(work)
     waiting: Deferred[Any] = Deferred()
-    running.addCallbacks(
-        lambda result: waiting.called or waiting.callback(result),
-        lambda failure: waiting.called or waiting.errback(failure),
-    )
+
+    def pass_on(result: Any) -> None:
+        # Deferred.callback takes a Failure for what it is.
+        if not waiting.called:
+            waiting.callback(result)
+
+    running.addBoth(pass_on)
     return await waiting
 
 
@@ -557,22 +568,22 @@ def _transition_name(number: int) -> str:
 
 
 def _variable_specification(
-    name: str, spec: Any, overrides: Mapping[str, str]
+    name: str, specification: VariableSpecification, overrides: Mapping[str, str]
 ) -> o2control_pb2.VarSpecMessage:
-    """A public variable of a template; the configuration's vars override its default."""
-    default = overrides.get(name, spec.value) if spec.is_default else spec.value
-    types = o2control_pb2.VarSpecMessage.Type
-    widgets = o2control_pb2.VarSpecMessage.UiWidget
+    """A public variable of a template; the configuration's vars override a default's value."""
+    default = specification.default_value
+    if specification.in_defaults:
+        default = overrides.get(name, default)
     return o2control_pb2.VarSpecMessage(
         defaultValue=default,
-        type=types.Value(spec.type) if spec.type in types.keys() else 0,  # noqa: SIM118
-        label=spec.label,
-        description=spec.description,
-        widget=widgets.Value(spec.widget) if spec.widget in widgets.keys() else 0,  # noqa: SIM118
-        panel=spec.panel,
-        allowedValues=spec.values,
-        index=spec.index,
-        visibleIf=spec.visible_if,
-        enabledIf=spec.enabled_if,
-        rows=spec.rows,
+        type=specification.type,
+        label=specification.label,
+        description=specification.description,
+        widget=specification.widget,
+        panel=specification.panel,
+        allowedValues=specification.allowed_values,
+        index=specification.index,
+        visibleIf=specification.visible_if,
+        enabledIf=specification.enabled_if,
+        rows=specification.rows,
     )

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
@@ -22,7 +21,9 @@ _M = TypeVar("_M", bound=Message)
 def to_value(message: Message) -> dict[str, Any]:
     """A message as JSON values, defaults printed; messages that are not set are left out."""
     value: dict[str, Any] = {}
-    for descriptor in message.DESCRIPTOR.fields:
+    # The descriptors that protobuf's C library makes have no types of their own.
+    fields: Any = message.DESCRIPTOR.fields
+    for descriptor in fields:
         name = descriptor.json_name
         if _is_map(descriptor):
             entries = getattr(message, descriptor.name)
@@ -50,12 +51,12 @@ def from_value(value: Mapping[str, Any], kind: type[_M]) -> _M:
     return message
 
 
-def _is_map(descriptor: FieldDescriptor) -> bool:
+def _is_map(descriptor: Any) -> bool:
     kind = descriptor.message_type
-    return kind is not None and kind.GetOptions().map_entry
+    return kind is not None and bool(kind.GetOptions().map_entry)
 
 
-def _one(descriptor: FieldDescriptor, item: Any) -> Any:
+def _one(descriptor: Any, item: Any) -> Any:
     if descriptor.message_type is not None:
         return to_value(item)
     if descriptor.enum_type is not None:

@@ -56,7 +56,7 @@ def task_info(task: Task, framework_id: str) -> o2control_pb2.TaskInfo:
         outboundChannels=[_channel(channel, channel.target) for channel in task.outbound],
         taskPath=task.role_path,
         envId=task.environment_id,
-        properties=task.task_class.property_texts(),
+        properties={name: text.text for name, text in task.task_class.properties},
     )
     command = task.command
     if command is not None:

@@ -18,8 +18,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Request
 from werkzeug.exceptions import HTTPException
 
 from aliecs.api.control import OPERATION_ID, Control, ExtendedControl
@@ -76,11 +75,13 @@ class Rest:
             ("GET", f"{base}/events", self._events),
         ):
             self._route(method, path, handler)
-        self.app.handle_errors(HTTPException)(self._no_such_path)
-        self.app.handle_errors(Exception)(self._failed)
+        # Klein's types know only of handlers that are methods of the class with the routes.
+        errors: Any = self.app.handle_errors
+        errors(HTTPException)(self._no_such_path)
+        errors(Exception)(self._failed)
 
     def _route(self, method: str, path: str, handler: Callable[..., Any]) -> None:
-        def routed(instance: Any, request: IRequest, **parts: str) -> Any:
+        def routed(instance: Any, request: Request, **parts: str) -> Any:
             return handler(request, **parts)
 
         name = handler.__name__.lstrip("_")
@@ -90,60 +91,60 @@ class Rest:
 
     # --- reads -----------------------------------------------------------------------------
 
-    async def _healthy(self, request: IRequest) -> bytes:
+    async def _healthy(self, request: Request) -> bytes:
         return _json(request, {"status": "ok"})
 
-    async def _ready(self, request: IRequest) -> bytes:
+    async def _ready(self, request: Request) -> bytes:
         ready = self.ready()
         return _json(request, {"ready": ready}, status=200 if ready else 503)
 
-    async def _framework(self, request: IRequest) -> bytes:
+    async def _framework(self, request: Request) -> bytes:
         asked = o2control_pb2.GetFrameworkInfoRequest()
         return await self._answer(request, self.control.GetFrameworkInfo, asked)
 
-    async def _services(self, request: IRequest) -> bytes:
+    async def _services(self, request: Request) -> bytes:
         asked = o2control_pb2.Empty()
         return await self._answer(request, self.control.GetIntegratedServices, asked)
 
-    async def _detectors(self, request: IRequest) -> bytes:
+    async def _detectors(self, request: Request) -> bytes:
         asked = o2control_pb2.Empty()
         return await self._answer(request, self.control.GetAvailableDetectors, asked)
 
-    async def _environments(self, request: IRequest) -> bytes:
+    async def _environments(self, request: Request) -> bytes:
         asked = o2control_pb2.GetEnvironmentsRequest(
             showAll=_flag(request, "all", True), showTaskInfos=_flag(request, "tasks", False)
         )
         return await self._answer(request, self.control.GetEnvironments, asked)
 
-    async def _environment(self, request: IRequest, environment_id: str) -> bytes:
+    async def _environment(self, request: Request, environment_id: str) -> bytes:
         asked = o2control_pb2.GetEnvironmentRequest(
             id=environment_id, showWorkflowTree=_flag(request, "workflow", False)
         )
         return await self._answer(request, self.control.GetEnvironment, asked)
 
-    async def _roles(self, request: IRequest, environment_id: str) -> bytes:
+    async def _roles(self, request: Request, environment_id: str) -> bytes:
         asked = o2control_pb2.GetRolesRequest(
             envId=environment_id, pathSpec=_text(request, "path", "*")
         )
         return await self._answer(request, self.control.GetRoles, asked)
 
-    async def _history(self, request: IRequest, environment_id: str) -> bytes:
+    async def _history(self, request: Request, environment_id: str) -> bytes:
         asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(id=environment_id)
         return await self._answer(request, self.extended.GetEnvironmentHistory, asked)
 
-    async def _ended(self, request: IRequest) -> bytes:
+    async def _ended(self, request: Request) -> bytes:
         asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(limit=_number(request, "limit", 0))
         return await self._answer(request, self.extended.GetEnvironmentHistory, asked)
 
-    async def _tasks(self, request: IRequest) -> bytes:
+    async def _tasks(self, request: Request) -> bytes:
         asked = o2control_pb2.GetTasksRequest()
         return await self._answer(request, self.control.GetTasks, asked)
 
-    async def _task(self, request: IRequest, task_id: str) -> bytes:
+    async def _task(self, request: Request, task_id: str) -> bytes:
         asked = o2control_pb2.GetTaskRequest(taskId=task_id)
         return await self._answer(request, self.control.GetTask, asked)
 
-    async def _task_log(self, request: IRequest, task_id: str) -> bytes:
+    async def _task_log(self, request: Request, task_id: str) -> bytes:
         streams = {
             "stdout": aliecs_v1_pb2.TASK_STREAM_STDOUT,
             "stderr": aliecs_v1_pb2.TASK_STREAM_STDERR,
@@ -156,13 +157,13 @@ class Rest:
         )
         return await self._answer(request, self.extended.GetTaskLog, asked)
 
-    async def _repositories(self, request: IRequest) -> bytes:
+    async def _repositories(self, request: Request) -> bytes:
         asked = o2control_pb2.ListReposRequest(
             getRevisions=_text(request, "include", "") == "revisions"
         )
         return await self._answer(request, self.control.ListRepos, asked)
 
-    async def _templates(self, request: IRequest) -> bytes:
+    async def _templates(self, request: Request) -> bytes:
         asked = o2control_pb2.GetWorkflowTemplatesRequest(
             repoPattern=_text(request, "repository", ""),
             revisionPattern=_text(request, "revision", ""),
@@ -170,20 +171,20 @@ class Rest:
         )
         return await self._answer(request, self.control.GetWorkflowTemplates, asked)
 
-    async def _operations(self, request: IRequest) -> bytes:
+    async def _operations(self, request: Request) -> bytes:
         asked = aliecs_v1_pb2.ListOperationsRequest(
             environment_id=_text(request, "environment_id", ""),
             limit=_number(request, "limit", 100),
         )
         return await self._answer(request, self.extended.ListOperations, asked)
 
-    async def _operation(self, request: IRequest, operation_id: str) -> bytes:
+    async def _operation(self, request: Request, operation_id: str) -> bytes:
         asked = aliecs_v1_pb2.GetOperationRequest(id=operation_id)
         return await self._answer(request, self.extended.GetOperation, asked)
 
     # --- actions ---------------------------------------------------------------------------
 
-    async def _create(self, request: IRequest) -> bytes:
+    async def _create(self, request: Request) -> bytes:
         body = _body(request)
         asked = from_value(
             {
@@ -198,7 +199,7 @@ class Rest:
         _nothing_left(body, "reason")
         return await self._act(request, self.control.NewEnvironment, asked)
 
-    async def _transition(self, request: IRequest, environment_id: str) -> bytes:
+    async def _transition(self, request: Request, environment_id: str) -> bytes:
         body = _body(request)
         event = parse_event(str(body.pop("type", "")))
         user = str(body.pop("user", ""))
@@ -210,12 +211,12 @@ class Rest:
             raise InvalidInput(f"cannot prepare invalid transition {event.value}")
         asked = o2control_pb2.ControlEnvironmentRequest(
             id=environment_id,
-            type=o2control_pb2.ControlEnvironmentRequest.Optype.Value(event.value),
+            type=event.value,
         )
         asked.requestUser.name = user
         return await self._act(request, self.control.ControlEnvironment, asked)
 
-    async def _destroy(self, request: IRequest, environment_id: str) -> bytes:
+    async def _destroy(self, request: Request, environment_id: str) -> bytes:
         asked = o2control_pb2.DestroyEnvironmentRequest(
             id=environment_id,
             keepTasks=_flag(request, "keep_tasks", False),
@@ -224,7 +225,7 @@ class Rest:
         )
         return await self._act(request, self.control.DestroyEnvironment, asked)
 
-    async def _clean_up(self, request: IRequest) -> bytes:
+    async def _clean_up(self, request: Request) -> bytes:
         body = _body(request)
         ids = body.pop("taskIds", [])
         _nothing_left(body, "reason", "kind")
@@ -234,14 +235,14 @@ class Rest:
     # --- how they answer -------------------------------------------------------------------
 
     async def _answer(
-        self, request: IRequest, method: Callable[[Any, ServerCall], Awaitable[Message]], asked: Any
+        self, request: Request, method: Callable[[Any, ServerCall], Awaitable[Message]], asked: Any
     ) -> bytes:
         reply = await method(asked, _call(request))
         request.setHeader(b"Content-Type", b"application/json")
         return to_json(reply)
 
     async def _act(
-        self, request: IRequest, method: Callable[[Any, ServerCall], Answer], asked: Any
+        self, request: Request, method: Callable[[Any, ServerCall], Answer], asked: Any
     ) -> bytes:
         """A long action: its operation at once, or what became of it within `?wait=` seconds."""
         call = _call(request)
@@ -261,7 +262,7 @@ class Rest:
             raise problem
         else:
             status = 200
-        request.setHeader(b"Location", f"/api/v1/operations/{operation_id}".encode())
+        _remember_operation(request, str(operation_id))
         request.setResponseCode(status)
         found = aliecs_v1_pb2.GetOperationRequest(id=str(operation_id))
         operation = await self.extended.GetOperation(found, call)
@@ -272,7 +273,7 @@ class Rest:
         request.setHeader(b"Content-Type", b"application/json")
         return to_json(operation)
 
-    def _events(self, request: IRequest) -> Any:
+    def _events(self, request: Request) -> Any:
         if (request.getHeader(b"upgrade") or b"").lower() == b"websocket":
             return self.stream.web_socket()
         self.stream.serve_events(request)
@@ -280,13 +281,13 @@ class Rest:
 
     # --- errors ----------------------------------------------------------------------------
 
-    def _no_such_path(self, instance: Any, request: IRequest, failure: Failure) -> bytes:
+    def _no_such_path(self, instance: Any, request: Request, failure: Failure) -> bytes:
         error = failure.value
         assert isinstance(error, HTTPException)
         status = error.code or 500
         return _problem(request, status, error.name, f"{error.name}: {_path(request)}", "path")
 
-    def _failed(self, instance: Any, request: IRequest, failure: Failure) -> bytes:
+    def _failed(self, instance: Any, request: Request, failure: Failure) -> bytes:
         error = failure.value
         if isinstance(error, AliecsError):
             title = error.code.replace("_", " ").capitalize()
@@ -297,7 +298,7 @@ class Rest:
         )
 
 
-def _call(request: IRequest) -> ServerCall:
+def _call(request: Request) -> ServerCall:
     client = request.getClientAddress()
     return ServerCall(
         path=_path(request),
@@ -307,21 +308,21 @@ def _call(request: IRequest) -> ServerCall:
     )
 
 
-def _path(request: IRequest) -> str:
+def _path(request: Request) -> str:
     return bytes(request.path).decode("utf-8", "replace")
 
 
-def _json(request: IRequest, value: Any, status: int = 200) -> bytes:
+def _json(request: Request, value: Any, status: int = 200) -> bytes:
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/json")
     return msgspec.json.encode(value)
 
 
-def _remember_operation(request: IRequest, operation_id: str) -> None:
+def _remember_operation(request: Request, operation_id: str) -> None:
     request.setHeader(b"Location", f"/api/v1/operations/{operation_id}".encode())
 
 
-def _problem(request: IRequest, status: int, title: str, detail: str, code: str) -> bytes:
+def _problem(request: Request, status: int, title: str, detail: str, code: str) -> bytes:
     location = request.responseHeaders.getRawHeaders(b"location", [])
     value = {
         "type": f"urn:aliecs:problem:{code}",
@@ -338,7 +339,7 @@ def _problem(request: IRequest, status: int, title: str, detail: str, code: str)
     return msgspec.json.encode(value)
 
 
-def _body(request: IRequest) -> dict[str, Any]:
+def _body(request: Request) -> dict[str, Any]:
     raw = request.content.read(LONGEST_BODY + 1) if request.content is not None else b""
     if len(raw) > LONGEST_BODY:
         raise InvalidInput(f"the body is longer than {LONGEST_BODY} bytes")
@@ -381,17 +382,17 @@ def _variables(value: Any) -> dict[str, str]:
     }
 
 
-def _arguments(request: IRequest, name: str) -> list[str]:
+def _arguments(request: Request, name: str) -> list[str]:
     found = request.args or {}
     return [bytes(item).decode("utf-8", "replace") for item in found.get(name.encode(), [])]
 
 
-def _text(request: IRequest, name: str, default: str) -> str:
+def _text(request: Request, name: str, default: str) -> str:
     values = _arguments(request, name)
     return values[-1] if values else default
 
 
-def _flag(request: IRequest, name: str, default: bool) -> bool:
+def _flag(request: Request, name: str, default: bool) -> bool:
     text = _text(request, name, str(default)).strip().lower()
     if text in ("true", "1", ""):
         return True
@@ -400,14 +401,14 @@ def _flag(request: IRequest, name: str, default: bool) -> bool:
     raise InvalidInput(f"{name} is {text!r}; it can be true or false")
 
 
-def _number(request: IRequest, name: str, default: int) -> int:
+def _number(request: Request, name: str, default: int) -> int:
     text = _text(request, name, str(default))
     if not text.isdecimal() or int(text) > 1_000_000:
         raise InvalidInput(f"{name} is {text!r}; it has to be a number from 0 to 1000000")
     return int(text)
 
 
-def _seconds(request: IRequest, name: str) -> float:
+def _seconds(request: Request, name: str) -> float:
     text = _text(request, name, "0")
     try:
         seconds = float(text)

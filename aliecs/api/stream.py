@@ -19,7 +19,6 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 from twisted.web.websocket import WebSocketResource, WebSocketTransport
 from zope.interface import implementer
@@ -48,14 +47,14 @@ class EventStream:
         """The resource that upgrades a request."""
         return WebSocketResource(_SocketFactory(self))
 
-    def serve_events(self, request: IRequest) -> None:
+    def serve_events(self, request: Request) -> None:
         """Answer a request with server-sent events until the client goes away."""
         request.setHeader(b"Content-Type", b"text/event-stream")
         request.setHeader(b"Cache-Control", b"no-store")
         since = _since(request)
         reader = _Reader(self, lambda frame, seq: _write_event(request, frame, seq))
         request.notifyFinish().addBoth(lambda _: reader.stop())
-        request.registerProducer(reader, True)  # type: ignore[no-untyped-call]
+        request.registerProducer(reader, True)
         reader.on_end = lambda reason: _finish(request)
         reader.start(since, frozenset())
 
@@ -239,16 +238,16 @@ def _frame(kind: str, data: dict[str, Any]) -> bytes:
     return msgspec.json.encode({"type": kind, "data": data})
 
 
-def _write_event(request: IRequest, frame: bytes, sequence: int) -> None:
+def _write_event(request: Request, frame: bytes, sequence: int) -> None:
     request.write(b"id: %d\ndata: %s\n\n" % (sequence, frame))
 
 
-def _finish(request: IRequest) -> None:
-    request.unregisterProducer()  # type: ignore[no-untyped-call]
+def _finish(request: Request) -> None:
+    request.unregisterProducer()
     request.finish()
 
 
-def _since(request: IRequest) -> int | None:
+def _since(request: Request) -> int | None:
     given = request.getHeader(b"last-event-id")
     arguments = request.args or {}
     values = [given] if given else list(arguments.get(b"since", []))
@@ -256,10 +255,11 @@ def _since(request: IRequest) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _same_origin(request: IRequest) -> bool:
+def _same_origin(request: Request) -> bool:
     """A browser says where its page came from; only our own pages may listen."""
     origin = request.getHeader(b"origin")
     if not origin:
         return True
     host = request.getHeader(b"host") or b""
-    return urlsplit(origin.decode("ascii", "replace")).netloc == host.decode("ascii", "replace")
+    allowed: str = host.decode("ascii", "replace")
+    return urlsplit(origin.decode("ascii", "replace")).netloc == allowed

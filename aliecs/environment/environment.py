@@ -60,8 +60,9 @@ class Environment:
     user: User
     created_ms: int
     history: History
-    base_variables: Mapping[str, str]
-    """The configuration service's variables over its defaults, frozen at creation."""
+    base_defaults: Mapping[str, str]
+    """The configuration service's defaults, frozen at creation; `base_vars` are its variables."""
+    base_vars: Mapping[str, str]
     workflow: Workflow = field(init=False)
     info: WorkflowTemplateInfo = field(init=False, factory=WorkflowTemplateInfo)
     machine: Machine = field(init=False)
@@ -81,6 +82,11 @@ class Environment:
     def __attrs_post_init__(self) -> None:
         self.machine = Machine(self)
         self.log = environment_logger(self.id, lambda: self.run_number)
+
+    @property
+    def base_variables(self) -> Mapping[str, str]:
+        """The configuration service's variables over its defaults."""
+        return {**self.base_defaults, **self.base_vars}
 
     @property
     def root(self) -> Role:

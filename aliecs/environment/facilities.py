@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from aliecs.environment.assembly import TaskClasses
 from aliecs.environment.loading import Loaders
 from aliecs.environment.operation import Operations
 from aliecs.event.bus import Bus
@@ -15,6 +16,7 @@ from aliecs.interfaces import IConfigurationService, IIntegration
 from aliecs.journal import Journal
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.task.roster import Roster
+from aliecs.workflow.loader import TemplateCache
 
 
 @frozen
@@ -32,7 +34,6 @@ class Options:
     load_timeout_s: float = 60.0
     clean_shared_memory: bool = False
     defaults: Mapping[str, str] = {}
-    integration_order: Sequence[str] = ()
 
 
 @frozen
@@ -49,4 +50,6 @@ class Facilities:
     identifiers: IdentifierGenerator
     clock: IReactorTime
     options: Options
+    templates: TemplateCache = field(factory=TemplateCache)
+    classes: TaskClasses = field(factory=TaskClasses)
     now_ms: Callable[[], int] = lambda: int(time.time() * 1000)

@@ -87,16 +87,18 @@ class Hooks:
         """The hooks of a teardown: those of all `moments` in one order of weights, each weight to
         its end, whatever fails."""
         hooks = self.environment.workflow.hooks
-        steps = [(step, moment) for moment in moments for step in hooks.at(moment)]
-        for step, moment in sorted(steps, key=lambda pair: pair[0].weight):
-            failures: list[_Failure] = []
-            for role in step.calls:
-                text = await perform(self.environment, role)
-                if text:
-                    failures.append(_Failure(text, False))
-            living = [task for task in self._tasks_of(step.tasks) if task.living]
-            failures.extend(await self._trigger(living))
-            self._report(moment, [_Failure(failure.text, False) for failure in failures])
+        weights = sorted({weight for moment in moments for weight in hooks.at(moment)})
+        for weight in weights:
+            for moment in moments:
+                calls, roles = hooks.at(moment).get(weight, ((), ()))
+                failures: list[_Failure] = []
+                for role in calls:
+                    text = await perform(self.environment, role)
+                    if text:
+                        failures.append(_Failure(text, False))
+                living = [task for task in self._tasks_of(roles) if task.living]
+                failures.extend(await self._trigger(living))
+                self._report(moment, [_Failure(failure.text, False) for failure in failures])
 
     def tasks_at(self, moments: Sequence[str]) -> Sequence[Task]:
         """The tasks of hooks at any of `moments`."""
@@ -104,8 +106,8 @@ class Hooks:
         return [
             task
             for moment in moments
-            for step in hooks.at(moment)
-            for task in self._tasks_of(step.tasks)
+            for _, roles in hooks.at(moment).values()
+            for task in self._tasks_of(roles)
         ]
 
     def pending_calls(self) -> Sequence[tuple[str, int, str]]:
@@ -128,17 +130,14 @@ class Hooks:
     # --- inside ----------------------------------------------------------------------------
 
     def _next_weight(self, moment: str, half: Half, visited: int | None) -> int | None:
-        weights = {step.weight for step in self.environment.workflow.hooks.at(moment)}
+        weights = set(self.environment.workflow.hooks.at(moment))
         weights.update(weight for name, weight in self._pending if name == moment)
         left = [w for w in weights if half.holds(w) and (visited is None or w > visited)]
         return min(left, default=None)
 
     async def _visit(self, moment: str, weight: int) -> Sequence[_Failure]:
-        step = next(
-            (s for s in self.environment.workflow.hooks.at(moment) if s.weight == weight), None
-        )
-        roles = step.tasks if step is not None else ()
-        for role in step.calls if step is not None else ():
+        calls, roles = self.environment.workflow.hooks.at(moment).get(weight, ((), ()))
+        for role in calls:
             awaited = parse_trigger(role.await_ or role.trigger)
             outcome = Deferred.fromCoroutine(perform(self.environment, role))
             self._pending.setdefault(awaited, []).append(_PendingCall(role, outcome))

@@ -219,7 +219,8 @@ class Manager:
             history=History(
                 operation.environment_id, request.expression, request.user.name, now_ms
             ),
-            base_variables={**self.facilities.options.defaults, **defaults, **variables},
+            base_defaults={**self.facilities.options.defaults, **defaults},
+            base_vars=variables,
         )
         environment.info = WorkflowTemplateInfo(path=request.expression)
         environment.react = self._react
@@ -366,8 +367,7 @@ class Manager:
     async def _fall(self, environment: Environment, error: str, operation: Operation) -> None:
         """Go to ERROR after a failure, or wait for it where somebody else does it."""
         if environment.current is Event.GO_ERROR:
-            while environment.current is Event.GO_ERROR:
-                await deferLater(self.facilities.clock, 0.05)
+            await self._wait_for_error(environment)
             return
         if Event.GO_ERROR not in allowed_events(environment.state):
             return
@@ -379,6 +379,10 @@ class Manager:
             await self._run(environment, Event.GO_ERROR, operation.user, operation)
         except (Conflict, TransitionFailed) as problem:
             environment.warn(f"GO_ERROR: {problem.message}")
+
+    async def _wait_for_error(self, environment: Environment) -> None:
+        while environment.current is Event.GO_ERROR:
+            await deferLater(self.facilities.clock, 0.05)
 
     def _refuse_if_busy(self, environment: Environment, event: Event) -> None:
         """A second transition is refused, naming the first."""

@@ -449,15 +449,8 @@ class Roster:
         """Ask an executor something that is no transition, and wait for the answer."""
         answer: Deferred[CommandResponse] = Deferred()
         self._questions[question.id] = answer
-        timer = self.clock.callLater(
-            deadline_s,
-            lambda: (
-                answer.called
-                or answer.errback(
-                    Unavailable(f"executor {executor_id} did not answer within {deadline_s:g} s")
-                )
-            ),
-        )
+        late = Unavailable(f"executor {executor_id} did not answer within {deadline_s:g} s")
+        timer = self.clock.callLater(deadline_s, answer.errback, late)
         try:
             self.backend.send(agent_id, executor_id, question.encode())
             response = await answer

@@ -1,0 +1,235 @@
+"""The seam between roles and tasks: what a leaf needs of a task, and what a task is told.
+
+Loading, commands and properties are made in loader threads; what they need of tasks and roles is
+taken beforehand, on the reactor, so that the threads share nothing that changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from aliecs.environment import run
+from aliecs.errors import AliecsError, InvalidInput
+from aliecs.event.record import Traits
+from aliecs.interfaces import ILoaderSources, TemplateText
+from aliecs.language.declaration import merge_channels, merge_constraints
+from aliecs.language.functions import PTREE_FUNCTIONS, Library, Objects, Scope, make_library
+from aliecs.task.deployment import DeploymentRequest
+from aliecs.task.task import Task
+from aliecs.task.taskclass import (
+    FairmqPlugin,
+    ResolvedCommand,
+    TaskClass,
+    TaskIdentity,
+    parse_task_class,
+)
+from aliecs.workflow.channel import BoundTask, channel_properties, make_bind_map
+from aliecs.workflow.loader import LoadRequest, Workflow, load
+from aliecs.workflow.role import TaskRole
+
+if TYPE_CHECKING:
+    from aliecs.environment.environment import Environment
+
+MOST_CLASSES = 5000
+"""Parsed task templates that are kept."""
+
+
+async def load_workflow(environment: Environment, variables: Mapping[str, str]) -> Workflow:
+    """Load the tree of an environment. `variables` are the user's. Raises `AliecsError`."""
+    facilities = environment.facilities
+    request = LoadRequest(
+        expression=environment.expression,
+        environment_id=environment.id,
+        user_variables={
+            **variables,
+            "last_request_user": environment.user.to_variable(),
+            "enter_state_time_ms": str(environment.created_ms),
+        },
+        defaults=environment.base_defaults,
+        variables={**environment.base_vars, run.CLEANUP_COUNT: "0"},
+        plugin_functions=_plugin_functions(environment),
+    )
+
+    def work(sources: ILoaderSources) -> Workflow:
+        workflow = load(request, sources, facilities.templates)
+        for text in workflow.class_texts.values():
+            facilities.classes.task_class(text)
+        return workflow
+
+    return await facilities.loaders.run(work, deadline_s=facilities.options.load_timeout_s)
+
+
+def _plugin_functions(environment: Environment) -> Mapping[str, Mapping[str, Callable[..., Any]]]:
+    return {
+        name: integration.load_functions(environment.base_variables)
+        for name, integration in environment.facilities.integrations.items()
+    }
+
+
+@define(eq=False)
+class TaskClasses:
+    """Task templates, each parsed once, for all environments."""
+
+    _classes: dict[tuple[str, str, str], TaskClass] = field(init=False, factory=dict)
+
+    def task_class(self, text: TemplateText) -> TaskClass:
+        """The parsed form of a task template. Raises `TemplateError`. Threads may share this: what
+        two of them parse at once is the same."""
+        key = (text.repository, text.revision, text.path)
+        task_class = self._classes.get(key)
+        if task_class is None or task_class.text.text != text.text:
+            task_class = parse_task_class(text)
+            while len(self._classes) >= MOST_CLASSES:
+                self._classes.pop(next(iter(self._classes)), None)
+            self._classes[key] = task_class
+        return task_class
+
+
+@frozen
+class _Taken:
+    """What is taken of a task and its role on the reactor, for a loader thread."""
+
+    task: Task
+    stack: Mapping[str, str]
+    identity: TaskIdentity
+    trigger: str
+    timeout: str
+    channels: Mapping[str, str]
+
+
+@frozen
+class Assembly:
+    """See the module."""
+
+    environment: Environment
+
+    def requests(self, roles: Sequence[TaskRole]) -> Sequence[DeploymentRequest]:
+        """What roles need of tasks."""
+        return [self._request(role) for role in roles]
+
+    def _request(self, role: TaskRole) -> DeploymentRequest:
+        environment = self.environment
+        text = environment.workflow.class_texts[role.class_identifier]
+        task_class = environment.facilities.classes.task_class(text)
+        return DeploymentRequest(
+            role=role,
+            role_path=role.path,
+            task_class=task_class,
+            control_mode=task_class.effective_mode(role.trigger),
+            constraints=merge_constraints(task_class.constraints, role.effective_constraints()),
+            inbound=merge_channels(role.effective_bind(), task_class.bind),
+            outbound=merge_channels(role.effective_connect(), task_class.connect),
+            traits=Traits(role.trigger, role.await_ or role.trigger, role.timeout, role.critical),
+            labels={
+                "environmentId": environment.id,
+                "detector": role.stack().get("detector", ""),
+            },
+        )
+
+    async def build_commands(
+        self, tasks: Sequence[Task]
+    ) -> Sequence[ResolvedCommand | AliecsError]:
+        """The commands of placed tasks, or what is wrong with them."""
+        environment = self.environment
+        plugin = FairmqPlugin(
+            environment.facilities.options.fmq_plugin,
+            environment.facilities.options.fmq_plugin_search_path,
+        )
+        taken = [self._take(task, {}) for task in tasks]
+
+        def work(sources: ILoaderSources) -> Sequence[ResolvedCommand | AliecsError]:
+            library = self._library(None)
+            commands: list[ResolvedCommand | AliecsError] = []
+            for one in taken:
+                try:
+                    commands.append(
+                        one.task.task_class.build_command(
+                            self._scope(one, library, sources),
+                            one.identity,
+                            one.trigger,
+                            one.timeout,
+                            plugin,
+                        )
+                    )
+                except InvalidInput as problem:
+                    commands.append(problem)
+            return commands
+
+        return await environment.facilities.loaders.run(work)
+
+    async def properties(self, tasks: Sequence[Task]) -> Mapping[str, Mapping[str, str]]:
+        """What tasks are given at CONFIGURE, by task id. Raises `AliecsError` where a critical task
+        cannot be given what it needs; others go without, and it is told."""
+        bind_map = make_bind_map(
+            BoundTask(task.role_path, task.address, task.inbound, task.endpoints) for task in tasks
+        )
+        taken: list[_Taken] = []
+        for task in tasks:
+            if not task.control_mode.is_controllable:
+                continue
+            try:
+                channels = channel_properties(
+                    task.role_path, task.inbound, task.endpoints, task.outbound, bind_map
+                )
+            except InvalidInput as problem:
+                self._refuse(task, problem)
+                continue
+            taken.append(self._take(task, channels))
+        made = await self.environment.facilities.loaders.run(
+            lambda sources: self._build_properties(taken, sources)
+        )
+        properties: dict[str, Mapping[str, str]] = {}
+        for one, result in zip(taken, made, strict=True):
+            if isinstance(result, AliecsError):
+                self._refuse(one.task, result)
+            else:
+                properties[one.task.id] = result
+        return properties
+
+    def _build_properties(
+        self, taken: Sequence[_Taken], sources: ILoaderSources
+    ) -> Sequence[Mapping[str, str] | AliecsError]:
+        library = self._library(PTREE_FUNCTIONS)
+        made: list[Mapping[str, str] | AliecsError] = []
+        for one in taken:
+            scope = self._scope(one, library, sources)
+            try:
+                made.append(one.task.task_class.build_properties(scope, one.identity, one.channels))
+            except InvalidInput as problem:
+                made.append(problem)
+        return made
+
+    def _refuse(self, task: Task, problem: AliecsError) -> None:
+        if task.critical:
+            raise problem
+        self.environment.warn(f"{task.describe()}, not critical: {problem.message}")
+
+    def _take(self, task: Task, channels: Mapping[str, str]) -> _Taken:
+        role = task.role
+        assert isinstance(role, TaskRole)
+        identity = TaskIdentity(
+            task_name=task.name,
+            task_id=task.id,
+            task_class_name=task.task_class.identifier,
+            task_hostname=task.host,
+            environment_id=self.environment.id,
+            task_parent_role=role.path,
+        )
+        return _Taken(task, role.stack(), identity, role.trigger, role.timeout, channels)
+
+    def _library(self, extra: Objects | None) -> Library:
+        workflow = self.environment.workflow
+        return make_library(workflow.compiler, _plugin_functions(self.environment), extra)
+
+    def _scope(self, one: _Taken, library: Library, sources: ILoaderSources) -> Scope:
+        workflow = self.environment.workflow
+        return Scope(
+            variables=one.stack,
+            library=library,
+            sources=sources,
+            repository=(workflow.template.repository, workflow.template.revision),
+            warn=lambda text: self.environment.log.warn("{text}", text=text),
+        )

@@ -1,0 +1,455 @@
+"""The only place where the parts of the core are made and wired.
+
+`twistd --reactor=asyncio aliecs` makes a `CoreService`. It starts the parts from the bottom to the
+top and stops them from the top to the bottom. Stopping means handing over: executors and tasks stay
+as they are. Only the control API's `Teardown` ends them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from attrs import define, field
+from twisted.application.service import IService, Service
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import ILogObserver, Logger
+from twisted.python.usage import UsageError
+from twisted.web.server import Site
+
+from aliecs.api.control import Control, Core, ExtendedControl
+from aliecs.api.manhole import Access, manhole_factory
+from aliecs.api.rest import Rest
+from aliecs.api.stream import EventStream
+from aliecs.backend.host import HostDefinition
+from aliecs.backend.local import LocalBackend
+from aliecs.backend.ports import PortClaims
+from aliecs.configuration.opening import open_configuration
+from aliecs.environment.facilities import Facilities
+from aliecs.environment.facilities import Options as EnvironmentOptions
+from aliecs.environment.loading import Loaders
+from aliecs.environment.manager import Manager
+from aliecs.environment.operation import Operations
+from aliecs.errors import AliecsError, SettingsError, Unavailable
+from aliecs.event.bus import Bus
+from aliecs.event.record import CoreStart
+from aliecs.integration.factory import known_factories, make_integrations
+from aliecs.interfaces import IConfigurationService
+from aliecs.journal import Journal
+from aliecs.log import forward_standard_logging, make_observer
+from aliecs.protocol import aliecs_v1_pb2
+from aliecs.protocol.identifier import IdentifierGenerator
+from aliecs.protocol.protos import o2control_pb2
+from aliecs.repository.manager import Repositories
+from aliecs.settings.layer import Layer, Sources, read_text
+from aliecs.settings.options import SettingsOptions
+from aliecs.settings.table import BY_NAME, Settings, fold
+from aliecs.settings.value import Host
+from aliecs.task.roster import Roster
+from aliecs.txgrpc.server import Server
+
+JOURNAL = "journal.db"
+LOCK = "core.lock"
+ADDRESSES = "core.json"
+"""Where a running core says how it can be reached: the ports that it took."""
+
+STOP_GRACE_S = 1.0
+MEGABYTE = 1024 * 1024
+
+Options = SettingsOptions
+"""What `twistd aliecs --help` shows."""
+
+
+def makeService(options: SettingsOptions) -> IService:  # noqa: N802
+    """Make the core from the command line. Raises `UsageError` for settings that cannot be, and
+    under any other reactor than the one that gRPC can live in."""
+    if not isinstance(installed_reactor, AsyncioSelectorReactor):
+        raise UsageError(
+            "AliECS runs on the asyncio reactor only: start it as "
+            "`twistd --reactor=asyncio aliecs ...`"
+        )
+    try:
+        sources = options.sources()
+        settings = sources.settings()
+    except SettingsError as error:
+        raise UsageError(error.message) from error
+    return CoreService(sources, settings)
+
+
+class CoreService(Service):
+    """The core as a service of Twisted."""
+
+    name = "aliecs"
+
+    def __init__(self, sources: Sources, settings: Settings) -> None:
+        self.sources = sources
+        self.settings = settings
+        self.core: CoreParts | None = None
+        self.log = Logger()
+        self._starting: Deferred[None] | None = None
+
+    def setServiceParent(self, parent: Any) -> None:  # noqa: N802
+        """Also the moment to say where the log goes: twistd asks the application for it."""
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        settings = self.settings
+        observer = make_observer(
+            sys.stdout,
+            settings.log_format,
+            verbose=settings.verbose,
+            very_verbose=settings.very_verbose,
+        )
+        parent.setComponent(ILogObserver, observer)
+
+    def startService(self) -> None:  # noqa: N802
+        """Begin to start the parts, once the reactor runs."""
+        super().startService()  # type: ignore[no-untyped-call]
+        forward_standard_logging()
+        installed_reactor.callLater(0, self._start)
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        """Hand over."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        notify("STOPPING=1")
+        return Deferred.fromCoroutine(self._stop())
+
+    def _start(self) -> None:
+        async def start() -> None:
+            try:
+                self.core = CoreParts(self.sources, self.settings)
+                await self.core.start()
+            except AliecsError as error:
+                self._give_up(error.message)
+            except Exception:
+                self.log.failure("the core cannot start")
+                self._give_up("this is a fault of ours")
+
+        self._starting = Deferred.fromCoroutine(start())
+
+    def _give_up(self, reason: str) -> None:
+        self.log.critical("the core does not start: {reason}", reason=reason)
+        reactor: Any = installed_reactor
+        reactor.addSystemEventTrigger("after", "shutdown", _exit_with_failure)
+        reactor.stop()
+
+    async def _stop(self) -> None:
+        if self._starting is not None and not self._starting.called:
+            self._starting.cancel()
+        if self.core is not None:
+            await self.core.stop()
+
+
+@define(eq=False)
+class CoreParts:
+    """All parts of one core, in the order in which they are started."""
+
+    sources: Sources
+    settings: Settings
+    ready: bool = field(init=False, default=False)
+    _stops: list[tuple[str, Callable[[], Any]]] = field(init=False, factory=list)
+    _log: Logger = field(init=False, factory=Logger)
+
+    async def start(self) -> None:
+        """Start everything. Raises `AliecsError` where something cannot be; `stop` undoes what was
+        started until then."""
+        reactor: Any = installed_reactor
+        folder = Path(self.settings.core_working_dir)
+        self._take_folder(folder)
+        configuration = open_configuration(self.settings.config_service_uri, folder, reactor)
+        await self._begin("configuration", configuration.start(), configuration.stop)
+        settings = self.settings = await self._settings_of_tree(configuration)
+        journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
+        journal.start()
+        self._stops.append(("journal", journal.stop))
+        repositories = Repositories(
+            configuration,
+            folder,
+            reactor,
+            default_repository=settings.default_repo,
+            default_revision=settings.global_default_revision,
+            repositories=settings.repositories,
+            ssh_key=settings.repos_ssh_key,
+            timeout_s=settings.repos_timeout_s,
+        )
+        await self._begin("repositories", repositories.start(), repositories.stop)
+        identifiers = IdentifierGenerator()
+        loaders = Loaders(reactor, configuration, repositories, identifiers)
+        loaders.start()
+        self._stops.append(("loaders", loaders.stop))
+        bus = Bus()
+        self._stops.append(("bus", bus.close))
+        factories = known_factories()
+        endpoints = {
+            factory.endpoint_setting: endpoint_of(settings, factory.endpoint_setting)
+            for factory in factories.values()
+        }
+        integrations = make_integrations(settings.integration_plugins, endpoints)
+        for integration in integrations.values():
+            await self._begin(integration.name, integration.start(), integration.stop)
+        backend = make_backend(settings, folder, identifiers)
+        roster = Roster(
+            backend=backend,
+            bus=bus,
+            journal=journal,
+            clock=reactor,
+            identifiers=identifiers,
+            agent_grace_s=settings.agent_grace_s,
+            idle_ttl_s=settings.idle_task_ttl_s,
+            reuse=settings.reuse_unlocked_tasks,
+        )
+        manager = Manager(
+            Facilities(
+                roster=roster,
+                configuration=configuration,
+                integrations=integrations,
+                loaders=loaders,
+                bus=bus,
+                journal=journal,
+                operations=Operations(identifiers),
+                identifiers=identifiers,
+                clock=reactor,
+                options=environment_options(settings),
+            )
+        )
+        await manager.close_lost()
+        await self._begin("backend", backend.start(roster), backend.stop)
+        roster.start()
+        self._stops.append(("roster", roster.stop))
+        core = Core(
+            manager=manager,
+            roster=roster,
+            backend=backend,
+            configuration=configuration,
+            repositories=repositories,
+            integrations=integrations,
+            integration_factories=factories,
+            bus=bus,
+            instance_name=settings.instance_name,
+            configuration_uri=settings.config_service_uri,
+            version=product_version(),
+            shut_down=lambda: reactor.callLater(STOP_GRACE_S, reactor.stop),
+        )
+        await self._open_faces(core)
+        bus.tell(CoreStart(frameworkId=backend.framework_id))
+        self.ready = True
+        self._begin_watchdog()
+
+    async def stop(self) -> None:
+        """Stop everything that was started, the last first. What fails to stop stops nobody
+        else."""
+        self.ready = False
+        while self._stops:
+            name, stop = self._stops.pop()
+            try:
+                result = stop()
+                if result is not None:
+                    await result
+            except Exception:
+                self._log.failure("{part} did not stop as it should", part=name)
+
+    # --- inside ----------------------------------------------------------------------------
+
+    async def _begin(self, name: str, starting: Awaitable[None], stop: Callable[[], Any]) -> None:
+        self._stops.append((name, stop))
+        await starting
+
+    def _take_folder(self, folder: Path) -> None:
+        """Make the working folder, and make sure that no other core works in it."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"coreWorkingDir: {folder} cannot be used: {error.strerror}"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise Unavailable(
+                f"another core works in {folder}: stop it, or give this one another coreWorkingDir"
+            ) from None
+        self._stops.append(("folder", lambda: os.close(lock)))
+
+    async def _settings_of_tree(self, configuration: IConfigurationService) -> Settings:
+        """The settings with the entry of the configuration tree, where there is one."""
+        path = f"aliecs/ANY/any/{self.settings.core_config_entry}"
+        try:
+            text = await configuration.component_payload(path, None)
+        except AliecsError as error:
+            if error.code == "not_found":
+                return self.settings
+            raise
+        entry: Layer = read_text(text, path)
+        for fault in entry.faults:
+            self._log.warn("settings: {fault}", fault=fault)
+        return self.sources.settings(entry)
+
+    async def _open_faces(self, core: Core) -> None:
+        settings = self.settings
+        reactor: Any = installed_reactor
+        folder = Path(settings.core_working_dir)
+        control, extended = Control(core), ExtendedControl(core)
+        server = Server(
+            f"{settings.listen_address}:{settings.control_port}",
+            [
+                (o2control_pb2.DESCRIPTOR.services_by_name["Control"], control),
+                (aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"], extended),
+            ],
+        )
+        grpc_port = await server.start()
+        self._stops.append(("gRPC", lambda: server.stop(STOP_GRACE_S)))
+        addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
+        stream = EventStream(core.bus, reactor, version_text())
+        rest = Rest(control, extended, stream, reactor, lambda: self.ready)
+        port = self._listen("restPort", settings.rest_port, Site(rest.app.resource()))
+        self._stops.append(("streams", stream.stop))
+        addresses["rest"] = f"http://{settings.listen_address}:{port}"
+        access = Access(
+            settings.manhole_user, settings.manhole_keys, settings.manhole_password_file
+        )
+        if access.is_open:
+            host_key = settings.manhole_host_key or folder / "manhole_host_key"
+            factory = manhole_factory(access, Path(host_key), manhole_names(core))
+            port = self._listen("manholePort", settings.manhole_port, factory)
+            addresses["manhole"] = f"{settings.manhole_user}@{settings.listen_address}:{port}"
+        self._say_addresses(folder, addresses)
+
+    def _listen(self, setting: str, port: int, factory: Any) -> int:
+        reactor: Any = installed_reactor
+        try:
+            listening = reactor.listenTCP(port, factory, interface=self.settings.listen_address)
+        except OSError as error:
+            cause = getattr(error, "socketError", error)
+            raise Unavailable(
+                f"{setting}: {self.settings.listen_address}:{port} cannot be listened on: {cause}"
+            ) from error
+        except Exception as error:
+            raise Unavailable(f"{setting}: {error}") from error
+        self._stops.append((setting, listening.stopListening))
+        number: int = listening.getHost().port
+        return number
+
+    def _say_addresses(self, folder: Path, addresses: dict[str, str]) -> None:
+        path = folder / ADDRESSES
+        path.write_bytes(msgspec.json.encode({"pid": os.getpid(), **addresses}))
+        self._stops.append(("addresses", lambda: path.unlink(missing_ok=True)))
+        for face, address in addresses.items():
+            self._log.info("{face} at {address}", face=face, address=address)
+        if self.settings.listen_address.startswith("127."):
+            self._log.info("no security is configured: only this machine can reach the core")
+
+    def _begin_watchdog(self) -> None:
+        """Tell systemd that the core is ready, and from time to time that its reactor turns."""
+        notify("READY=1")
+        microseconds = os.environ.get("WATCHDOG_USEC", "")
+        if microseconds.isdecimal() and int(microseconds):
+            call = LoopingCall(notify, "WATCHDOG=1")
+            call.start(int(microseconds) / 1_000_000 / 2)
+            self._stops.append(("watchdog", call.stop))
+
+
+def make_backend(
+    settings: Settings, folder: Path, identifiers: IdentifierGenerator
+) -> LocalBackend:
+    """The backend that the settings name."""
+    first, last = settings.local_ports
+    hosts = [
+        HostDefinition(
+            name=host.name,
+            attributes=host.attributes,
+            cpus=host.cpus,
+            memory_mb=host.memory_mb,
+            path=tuple(settings.executor_path),
+        )
+        for host in settings.hosts or [Host(socket.gethostname())]
+    ]
+    command = settings.executor_command or (sys.executable, "-m", "aliecs.executor.main")
+    return LocalBackend(
+        reactor=installed_reactor,
+        hosts=hosts,
+        directory=folder / "local",
+        recovery_timeout_s=settings.recovery_timeout_s,
+        shell=settings.executor_shell,
+        shared_memory_cleaner=" ".join(settings.shm_cleaner),
+        executor_command=tuple(command),
+        port_claims=PortClaims(first, last),
+        identifiers=identifiers,
+        log_bytes=settings.task_log_total_mb * MEGABYTE,
+    )
+
+
+def environment_options(settings: Settings) -> EnvironmentOptions:
+    """What environments look at."""
+    return EnvironmentOptions(
+        fmq_plugin=settings.fmq_plugin,
+        fmq_plugin_search_path=settings.fmq_plugin_search_path,
+        deploy_timeout_s=settings.deploy_timeout_s,
+        configure_timeout_s=settings.configure_timeout_s,
+        transition_timeout_s=settings.transition_timeout_s,
+        load_timeout_s=settings.load_timeout_s,
+        clean_shared_memory=bool(settings.shm_cleaner),
+        defaults={"python_executable": sys.executable},
+    )
+
+
+def endpoint_of(settings: Settings, key: str) -> str:
+    """The endpoint of a service, by the name of its setting."""
+    setting = BY_NAME.get(fold(key))
+    value = getattr(settings, setting.attribute) if setting is not None else ""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def manhole_names(core: Core) -> dict[str, Any]:
+    """What the manhole's prompt knows."""
+    return {
+        "core": core,
+        "manager": core.manager,
+        "roster": core.roster,
+        "backend": core.backend,
+        "configuration": core.configuration,
+        "repositories": core.repositories,
+        "bus": core.bus,
+    }
+
+
+def version_text() -> str:
+    """The version of the installed package."""
+    return importlib.metadata.version("aliecs")
+
+
+def product_version() -> tuple[int, int, int]:
+    """Major, minor and patch of the version."""
+    numbers = [int(part) for part in version_text().split(".")[:3] if part.isdecimal()]
+    major, minor, patch = (*numbers, 0, 0, 0)[:3]
+    return major, minor, patch
+
+
+def notify(message: str) -> None:
+    """Tell the service manager, where there is one (the datagram protocol of sd_notify)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        try:
+            channel.sendto(message.encode(), address)
+        except OSError as error:
+            Logger(namespace="aliecs.service").warn("sd_notify: {error}", error=str(error))
+
+
+def _exit_with_failure() -> None:
+    """twistd has no way to end with a status of ours."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
