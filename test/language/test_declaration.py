@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import pytest
@@ -151,4 +152,4 @@ def test_merged_ranges_hold_the_same_ports(ranges: list[tuple[int, int]]) -> Non
     merged = merge_port_ranges(ranges)
     ports = {port for begin, end in ranges for port in range(begin, end + 1)}
     assert [p for begin, end in merged for p in range(begin, end + 1)] == sorted(ports)
-    assert all(first[1] + 1 < second[0] for first, second in zip(merged, merged[1:], strict=False))
+    assert all(first[1] + 1 < second[0] for first, second in itertools.pairwise(merged))
