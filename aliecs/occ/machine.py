@@ -190,11 +190,12 @@ class Machine:
                 reason = f"{event} leads nowhere from {self.state}"
             else:
                 reason = await self._attempt(callback, target, event)
+        ok = self.state == goal
         if self.state == "ERROR":
             trigger = DEVICE_ERROR
         else:
-            trigger = EXECUTOR if self.state == goal else DEVICE_INTENTIONAL
-        return Outcome(self.state == goal, self.state, trigger, event, reason)
+            trigger = EXECUTOR if ok else DEVICE_INTENTIONAL
+        return Outcome(ok, self.state, trigger, event, "" if ok else reason)
 
     def _take(self, arguments: Mapping[str, str]) -> None:
         self._task.arguments = Properties(arguments)

@@ -38,7 +38,7 @@ from aliecs.txgrpc.route import ServerCall, service_routes
 DEFAULT_PORT = 47100
 DEFAULT_ROLE = "default-role"
 # Long enough for the answer to EXIT to leave, and for the streams to end by themselves.
-CLOSING_GRACE_S = 1.0
+CLOSING_GRACE_S = 0.5
 
 
 @frozen

@@ -50,14 +50,13 @@ class Worker:
         def settle() -> None:
             if result.cancelled():
                 return
-            if failed:
-                # StopIteration cannot be set on a future, and SystemExit must not end the loop.
-                fault = value if isinstance(value, Exception) else RuntimeError(repr(value))
-                if isinstance(fault, StopIteration):
-                    fault = RuntimeError(repr(value))
-                result.set_exception(fault)
-            else:
+            if not failed:
                 result.set_result(value)
+            elif isinstance(value, Exception) and not isinstance(value, StopIteration):
+                result.set_exception(value)
+            else:
+                # A future refuses StopIteration, and SystemExit would end the loop.
+                result.set_exception(RuntimeError(repr(value)))
 
         try:
             self._loop.call_soon_threadsafe(settle)

@@ -92,7 +92,7 @@ class Server:
         )
 
     def _report(self, path: str, error: BaseException) -> None:
-        failure = Failure(error)  # type: ignore[no-untyped-call]
+        failure = Failure(error)
         self.log.failure("the handler of {path} failed", failure, path=path)
 
 

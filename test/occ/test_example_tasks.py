@@ -86,13 +86,14 @@ class ExampleTests(TestCase):
             task.process.wait(10)
         return gatherResults([ensureDeferred(task.client.close()) for task in self.tasks])
 
-    async def chain(self, wrong_port: int = 0) -> list[ExampleTask]:
+    async def chain(self, wrong: bool = False) -> list[ExampleTask]:
         folder = Path(self.mktemp())
         folder.mkdir()
-        first, second, collect, *control = free_ports(8)
+        self.wrong_port, first, second, collect, *control = free_ports(9)
         settings: list[tuple[str, dict[str, str]]] = []
         for name, port in (("flp001", first), ("flp002", second)):
             blocks = f"tcp://*:{port}"
+            target = f"tcp://127.0.0.1:{self.wrong_port if wrong else port}"
             settings += [
                 (
                     "readout",
@@ -106,9 +107,7 @@ class ExampleTests(TestCase):
                 (
                     "builder",
                     {
-                        **channel(
-                            "blocks", f"tcp://127.0.0.1:{wrong_port or port}", "connect", "pull"
-                        ),
+                        **channel("blocks", target, "connect", "pull"),
                         **channel("collect", f"tcp://127.0.0.1:{collect}", "connect", "push"),
                         "connect_deadline_s": "3",
                     },
@@ -153,13 +152,13 @@ class ExampleTests(TestCase):
         self.assertEqual([task.process.wait(10) for task in tasks], [0] * 5)
 
     async def test_a_wrong_port_fails_the_configuration(self) -> None:
-        (wrong,) = free_ports(1)
-        tasks = await self.chain(wrong_port=wrong)
+        tasks = await self.chain(wrong=True)
+        target = f"tcp://127.0.0.1:{self.wrong_port}"
         results = await self.all("CONFIGURE")
         self.assertEqual([result.ok for result in results], [True, False, True, False, True])
         self.assertIn("channel blocks", results[1].reason)
-        self.assertIn(f"tcp://127.0.0.1:{wrong}", results[1].reason)
-        self.assertIn(f"tcp://127.0.0.1:{wrong}", tasks[1].lines()[-1])
+        self.assertIn(target, results[1].reason)
+        self.assertIn(target, tasks[1].lines()[-1])
         self.assertTrue((await tasks[1].go("RECOVER")).ok)
 
     async def test_a_killed_readout_ends_no_one_else(self) -> None:
