@@ -75,21 +75,22 @@ class Unary:
     ) -> Deferred[Any]:
         """Call it; gives the reply. `deadline_s` None waits for ever, which only operations that
         have a deadline of their own may ask for."""
-        return in_loop(self._answer(request, deadline_s, metadata, lambda answer: answer.reply))
+        return in_loop(self._reply(request, deadline_s, metadata))
 
     def answer(
         self, request: Any, *, deadline_s: float | None, metadata: Metadata | None = None
     ) -> Deferred[Answer]:
         """As a plain call, with the trailing metadata."""
-        return in_loop(self._answer(request, deadline_s, metadata, lambda answer: answer))
+        return in_loop(self._answer(request, deadline_s, metadata))
+
+    async def _reply(
+        self, request: Any, deadline_s: float | None, metadata: Metadata | None
+    ) -> Any:
+        return (await self._answer(request, deadline_s, metadata)).reply
 
     async def _answer(
-        self,
-        request: Any,
-        deadline_s: float | None,
-        metadata: Metadata | None,
-        give: Callable[[Answer], Any],
-    ) -> Any:
+        self, request: Any, deadline_s: float | None, metadata: Metadata | None
+    ) -> Answer:
         channel = self._channel.open()
         if self._method is None:
             self._method = channel.unary_unary(self._path)
@@ -100,7 +101,11 @@ class Unary:
             trailing = await call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
             raise rpc_error(error) from None
-        return give(Answer(decoded(self._decode, reply, self._path), trailing_metadata(trailing)))
+        except asyncio.CancelledError:
+            # Two things look alike: the caller gave up, or the channel was closed under the call.
+            self._channel.open()
+            raise
+        return Answer(decoded(self._decode, reply, self._path), trailing_metadata(trailing))
 
 
 class Stream(AsyncIterator[Any]):
@@ -110,7 +115,10 @@ class Stream(AsyncIterator[Any]):
     the iteration ends with `RpcError` CANCELLED.
     """
 
-    def __init__(self, begin: Callable[[], Any], decode: Decode, path: str) -> None:
+    def __init__(
+        self, channel: Channel, path: str, begin: Callable[[], Any], decode: Decode
+    ) -> None:
+        self._channel = channel
         self._begin = begin
         self._decode = decode
         self._path = path
@@ -156,9 +164,12 @@ class Stream(AsyncIterator[Any]):
             reply = await call.read()
         except grpc.aio.AioRpcError as error:
             raise rpc_error(error) from None
+        except asyncio.CancelledError:
+            # Either whoever waits gave up, or the call was cancelled under the waiting.
+            self._channel.open()
+            self._open()
+            raise
         if reply is grpc.aio.EOF:
-            if self._cancelled:
-                raise RpcError("CANCELLED", "the stream was cancelled")
             raise StopAsyncIteration
         return decoded(self._decode, reply, self._path)
 
@@ -182,7 +193,7 @@ class Streaming:
             data = self._encode(request)
             return method(data, timeout=deadline_s, metadata=tuple((metadata or {}).items()))
 
-        return Stream(begin, self._decode, self._path)
+        return Stream(self._channel, self._path, begin, self._decode)
 
 
 class Channel:
@@ -225,7 +236,7 @@ class Channel:
     def open(self) -> grpc.aio.Channel:
         """The channel below; for this module only, on the loop."""
         if self._closed:
-            raise RpcError("UNAVAILABLE", f"the channel to {self.target} is closed")
+            raise RpcError("CANCELLED", f"the channel to {self.target} is closed")
         if self._channel is None:
             self._channel = grpc.aio.insecure_channel(
                 self.target, options=list(self._options.items())

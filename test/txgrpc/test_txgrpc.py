@@ -199,6 +199,7 @@ class TxgrpcTests(TestCase):
         self.assertTrue(await stream.connected(5))
         self.assertEqual((await anext(stream)).state, "RUNNING")
         reading = anext(stream)
+        await wait(0.05)
         stream.cancel()
         self.assertEqual((await self.failure(reading)).status, "CANCELLED")
         await self.until(lambda: self.servicer.streams_ended == 1)
@@ -231,7 +232,31 @@ class TxgrpcTests(TestCase):
             await channel.close()
         self.assertEqual(channel.state(), "SHUTDOWN")
         error = await self.failure(stub.GetState(GetStateRequest(), deadline_s=5))
-        self.assertEqual(error.status, "UNAVAILABLE")
+        self.assertEqual(error.status, "CANCELLED")
+
+    async def test_closing_a_channel_ends_what_waits(self) -> None:
+        stream = self.occ.StateStream(StateStreamRequest())
+        await anext(stream)
+        waiting = [
+            anext(stream),
+            self.occ.Transition(TransitionRequest(srcState="closed"), deadline_s=20),
+        ]
+        await wait(0.05)
+        await self.channel.close()
+        for call in waiting:
+            error = await self.failure(call)
+            self.assertEqual(error.status, "CANCELLED")
+            self.assertIn("closed", error.message)
+
+    async def test_who_gives_up_waiting_for_a_stream_ends_it(self) -> None:
+        stream = self.occ.StateStream(StateStreamRequest())
+        await anext(stream)
+        reading = anext(stream)
+        await wait(0.05)
+        reading.cancel()
+        with pytest.raises(CancelledError):
+            await reading
+        await self.until(lambda: self.servicer.streams_ended == 1)
 
     async def test_a_method_that_nobody_wrote(self) -> None:
         server = Server("127.0.0.1:0", [(OCC, object())])
