@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from twisted.internet import reactor
+from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
@@ -100,8 +100,10 @@ class ProcessTestCase(TestCase):
     timeout = 30
 
     async def setUp(self) -> None:
-        # The reactor makes its own descriptors when it begins to run: not those of the test.
+        # The reactor makes its own descriptors when it begins to run, and Twisted reserves one when
+        # something first listens: not those of the test.
         await deferLater(reactor, 0, lambda: None)
+        tcp._reservedFD.reserve()
         self.mark = uuid.uuid4().hex
         census = Census(self.mark)
         self.addCleanup(lambda: Deferred.fromCoroutine(census.assert_nothing_new()))
