@@ -162,21 +162,15 @@ def _text(node: ScalarNode) -> str:
     return node.text
 
 
-class Duration(click.ParamType[float]):
-    """A duration as Go writes it, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            seconds = parse_duration(value)
-        except InvalidInput as error:
-            self.fail(error.message, param, ctx)
-        if seconds <= 0:
-            self.fail(f"{value!r} leaves no time", param, ctx)
-        return seconds
+def _seconds(context: click.Context, option: click.Parameter, text: str) -> float:
+    """The value of an option that is a duration, as Go writes them."""
+    try:
+        seconds = parse_duration(text)
+    except InvalidInput as error:
+        raise click.BadParameter(error.message) from None
+    if seconds <= 0:
+        raise click.BadParameter(f"{text!r} leaves no time")
+    return seconds
 
 
 @click.group(context_settings=CONTEXT, invoke_without_command=True)
@@ -192,7 +186,8 @@ class Duration(click.ParamType[float]):
 @click.option(
     "-timeout",
     "--timeout",
-    type=Duration(),
+    callback=_seconds,
+    metavar="DURATION",
     default="30s",
     show_default=True,
     help="Limit of the whole command; streams have none.",
