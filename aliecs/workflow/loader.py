@@ -410,7 +410,8 @@ class _Load:
         expression = text
         if "/" not in expression:
             expression = f"{place.repository}/workflows/{expression}"
-        if "@" not in expression:
+        # Another repository has revisions of its own.
+        if "@" not in expression and expression.startswith(f"{place.repository}/workflows/"):
             expression = f"{expression}@{place.revision}"
         try:
             template = self.cache.template(self.sources.workflow(expression))
