@@ -24,7 +24,6 @@ from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, Logger
-from twisted.python.usage import UsageError
 from twisted.web.server import Site
 
 from aliecs.api.control import Control, Core, ExtendedControl
@@ -66,24 +65,27 @@ ADDRESSES = "core.json"
 STOP_GRACE_S = 1.0
 MEGABYTE = 1024 * 1024
 
-Options = SettingsOptions
-"""What `twistd aliecs --help` shows."""
+class Options(SettingsOptions):
+    """The command line of `twistd aliecs`. What cannot be is refused here, in as few words as it
+    takes: twistd would print all of its help, or a traceback."""
+
+    def postOptions(self) -> None:  # noqa: N802
+        """Check everything that can be checked before anything is started."""
+        if not isinstance(installed_reactor, AsyncioSelectorReactor):
+            raise SystemExit(
+                "aliecs: only the asyncio reactor will do; start it as "
+                "`twistd --reactor=asyncio aliecs ...`"
+            )
+        try:
+            self.settings_sources = self.sources()
+            self.settings = self.settings_sources.settings()
+        except SettingsError as error:
+            raise SystemExit(f"aliecs: {error.message}") from error
 
 
-def makeService(options: SettingsOptions) -> IService:  # noqa: N802
-    """Make the core from the command line. Raises `UsageError` for settings that cannot be, and
-    under any other reactor than the one that gRPC can live in."""
-    if not isinstance(installed_reactor, AsyncioSelectorReactor):
-        raise UsageError(
-            "AliECS runs on the asyncio reactor only: start it as "
-            "`twistd --reactor=asyncio aliecs ...`"
-        )
-    try:
-        sources = options.sources()
-        settings = sources.settings()
-    except SettingsError as error:
-        raise UsageError(error.message) from error
-    return CoreService(sources, settings)
+def makeService(options: Options) -> IService:  # noqa: N802
+    """Make the core from the command line."""
+    return CoreService(options.settings_sources, options.settings)
 
 
 class CoreService(Service):
