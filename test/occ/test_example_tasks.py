@@ -17,6 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from aliecs.occ.client import Codec, DeviceEventType, OccClient, TransitionResult
+from test.folder import temporary_folder
 
 
 def free_ports(count: int) -> list[int]:
@@ -87,8 +88,7 @@ class ExampleTests(TestCase):
         return gatherResults([ensureDeferred(task.client.close()) for task in self.tasks])
 
     async def chain(self, wrong: bool = False) -> list[ExampleTask]:
-        folder = Path(self.mktemp())
-        folder.mkdir()
+        folder = temporary_folder(self)
         self.wrong_port, first, second, collect, *control = free_ports(9)
         settings: list[tuple[str, dict[str, str]]] = []
         for name, port in (("flp001", first), ("flp002", second)):

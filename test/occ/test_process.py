@@ -19,6 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from aliecs.occ.client import Codec, DeviceEventType, OccClient, OccError
 from aliecs.occ.process import options
+from test.folder import temporary_folder
 
 PROGRAM = textwrap.dedent(
     """
@@ -55,7 +56,7 @@ class ProcessTests(TestCase):
 
     def setUp(self) -> None:
         self.port = free_port()
-        program = Path(self.mktemp())
+        program = temporary_folder(self) / "sample.py"
         program.write_text(PROGRAM)
         self.process = subprocess.Popen(
             [sys.executable, str(program), "--control-port", str(self.port), "--mine", "1"],

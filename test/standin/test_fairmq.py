@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from aliecs.occ.client import Codec, DeviceEventType, OccClient, OccError
 from aliecs.protocol.protos.occ_pb2 import DEVICE_ERROR, DEVICE_INTENTIONAL, EXECUTOR
 from aliecs.txgrpc.client import Channel
 from aliecs.txgrpc.status import RpcError
+from test.folder import temporary_folder
 from test.occ.test_example_tasks import channel, free_ports, pause
 from test.standin.fault import Fault, fault_of
 from test.standin.install import install
@@ -36,8 +36,7 @@ class StandInTests(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        self.folder = Path(self.mktemp()).resolve()
-        self.folder.mkdir()
+        self.folder = temporary_folder(self)
         install(self.folder)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.clients: list[OccClient] = []
