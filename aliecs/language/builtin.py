@@ -11,7 +11,7 @@ import base64
 import binascii
 import math
 from collections.abc import Callable, Mapping
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
 from attrs import frozen
@@ -122,7 +122,8 @@ def _absolute(value: Any) -> Any:
 
 def _half_away(value: float) -> float:
     """The nearest whole number, halves away from zero."""
-    return math.copysign(math.floor(abs(value) + 0.5), value)
+    whole = math.trunc(value)
+    return whole + math.copysign(1, value) if abs(value - whole) >= 0.5 else whole
 
 
 def _rounded(name: str, function: Callable[[float], float]) -> Callable[[Any], float]:
@@ -197,6 +198,10 @@ def _join(items: Any, separator: Any = "") -> str:
     between = _text("join", separator)
     _fits(sum(map(len, texts)) + len(between) * len(texts))
     return between.join(texts)
+
+
+def _mean(numbers: list[Any]) -> float:
+    return sum(map(float, numbers)) / len(numbers)
 
 
 def _median(numbers: list[Any]) -> float:
@@ -367,7 +372,7 @@ BUILT_INS: Mapping[str, BuiltIn] = {
         BuiltIn("join", _join, 1, 2, "string"),
         BuiltIn("max", _of_numbers("max", max), 1, _MANY),
         BuiltIn("min", _of_numbers("min", min), 1, _MANY),
-        BuiltIn("mean", _of_numbers("mean", fmean), 1, _MANY, "float"),
+        BuiltIn("mean", _of_numbers("mean", _mean), 1, _MANY, "float"),
         BuiltIn("median", _of_numbers("median", _median), 1, _MANY, "float"),
         BuiltIn("first", lambda items: next(iter(_list("first", items)), None), 1, 1),
         BuiltIn("last", lambda items: next(reversed(_list("last", items)), None), 1, 1),

@@ -89,9 +89,10 @@ class Compilation:
     def _integer(self, token: Token) -> Part:
         digits = token.replace("_", "")
         prefixed = digits[:2].lower() in ("0x", "0o", "0b")
-        value = int(digits, 0) if prefixed else int(digits)
+        # 64 bits are 66 characters at most; Python refuses to read very long numbers at all.
+        value = int(digits, 0 if prefixed else 10) if len(digits) <= 100 else 2**63
         if value >= 2**63:
-            raise ExpressionError(f"{token} does not fit 64 bits")
+            raise ExpressionError(f"{token[:30]} does not fit 64 bits")
         return _constant("int", value)
 
     def _float(self, token: Token) -> Part:

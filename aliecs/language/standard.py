@@ -23,7 +23,7 @@ from aliecs.language.value import (
     type_name,
 )
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INTEGER = re.compile(r"[+-]?0*[0-9]{1,19}")
 _TRUE_WORDS = frozenset({"true", "yes", "y", "1", "on", "ok"})
 _FALSE_WORDS = frozenset({"", "false", "no", "n", "0", "off", "none"})
 

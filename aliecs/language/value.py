@@ -192,10 +192,9 @@ def index(value: Any, key: Any) -> Any:
     if isinstance(value, list):
         if not is_number(key) or not math.isfinite(key):
             raise ExpressionError(f"a list is indexed by a number, not {type_name(key)}")
-        position = int(key)
-        if not -len(value) <= position < len(value):
-            raise ExpressionError(f"index {position} is outside the list of {len(value)}")
-        return value[position]
+        if not -len(value) <= int(key) < len(value):
+            raise ExpressionError(f"index {to_text(key)} is outside the list of {len(value)}")
+        return value[int(key)]
     if isinstance(value, (dict, Namespace, RoleView)):
         if not isinstance(key, str):
             raise ExpressionError(f"a {type_name(value)} is indexed by a string, not {key!r}")

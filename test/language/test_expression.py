@@ -166,6 +166,10 @@ def test_results(text: str, result: str | None) -> None:
         ("{{ 'x' matches '(' }}", "not a regular expression"),
         ("{{ 9223372036854775807 + 1 }}", "64-bit"),
         ("{{ 9223372036854775808 }}", "64 bits"),
+        ("{{ " + "9" * 5000 + " }}", "64 bits"),
+        ("{{ 0x_ }}", "unexpected"),
+        ("{{ [1][1e308] }}", "index 1e+308 is outside"),
+        ("{{ '\\ud800' }}", "is not a character"),
     ],
 )
 def test_errors(text: str, reason: str) -> None:
@@ -207,6 +211,7 @@ def test_an_error_names_expression_and_column() -> None:
         ("1..4 | filter(# > 1) | map(# * 2)", [4, 6, 8]),
         ("type(nil) + type(1) + type([]) + type({})", "nilintarraymap"),
         ("[abs(-2), ceil(1.2), floor(1.8), round(2.5), round(-2.5)]", [2, 2.0, 1.0, 3.0, -3.0]),
+        ("[round(0.49999999999999994), mean([1e308, 1e308]) == 1/0]", [0, True]),
         ("[int('7'), int(1.9), float('2'), string(1.0)]", [7, 1, 2.0, "1"]),
         ("trim(' a ') + trim('_a_', '_') + trimPrefix('ab', 'a') + trimSuffix('ab', 'b')", "aaba"),
         ("splitAfter('a,b', ',')", ["a,", "b"]),
