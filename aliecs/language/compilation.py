@@ -420,7 +420,7 @@ class Compilation:
         codes = (self._part(first).run, *self._codes(arguments))
 
         def run(frame: Frame) -> Any:
-            return call(frame, lambda frame: declared, codes, name)
+            return call(frame, lambda frame: frame.objects[name], codes, name)
 
         return Part(declared.result, run)
 
