@@ -53,7 +53,7 @@ class Running:
                 command,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OCC_CONTROL_PORT": str(port), "ALIECS_STANDIN_FAULT": fault},
+                env={**os.environ, "OCC_CONTROL_PORT": str(port), "STANDIN_FAULT": fault},
             )
         with BlockingChannel(self.address) as channel:
             channel.ready(15)

@@ -1,7 +1,7 @@
 """How a stand-in is told to misbehave: by one environment variable, which reaches it through
 whatever starts it.
 
-    ALIECS_STANDIN_FAULT=StfBuilder:stick:BIND
+    STANDIN_FAULT=StfBuilder:stick:BIND
                          <program>:<kind>:<step>[:<seconds>]
 
 `step` is a transition event, `GetState`, or `*` for all transitions. Kinds: `stick` (stay in the
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-VARIABLE = "ALIECS_STANDIN_FAULT"
+VARIABLE = "STANDIN_FAULT"
 KINDS = ("stick", "error", "slow", "hang", "die", "rubbish")
 
 

@@ -1,6 +1,6 @@
 """Where a stand-in writes what it has seen of a run, for tests to compare.
 
-Besides standard output: one file for each process, in the folder that `ALIECS_STANDIN_REPORTS`
+Besides standard output: one file for each process, in the folder that `STANDIN_REPORTS`
 names.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aliecs.occ.example.block import Tally
 
-VARIABLE = "ALIECS_STANDIN_REPORTS"
+VARIABLE = "STANDIN_REPORTS"
 
 
 def report(program: str, tallies: Sequence[Tally]) -> None:

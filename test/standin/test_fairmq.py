@@ -71,8 +71,8 @@ class StandInTests(TestCase):
                     **os.environ,
                     "OCC_CONTROL_PORT": str(port),
                     "O2_ROLE": role,
-                    "ALIECS_STANDIN_FAULT": fault,
-                    "ALIECS_STANDIN_REPORTS": str(self.folder),
+                    "STANDIN_FAULT": fault,
+                    "STANDIN_REPORTS": str(self.folder),
                 },
             )
         self.processes.append(process)
@@ -212,7 +212,7 @@ class StandInTests(TestCase):
 
 
 def test_faults_are_read() -> None:
-    variable = "ALIECS_STANDIN_FAULT"
+    variable = "STANDIN_FAULT"
     assert fault_of("a", {variable: "a:slow:BIND:1.5"}) == Fault("slow", "BIND", 1.5)
     assert fault_of("b", {variable: "a:slow:BIND:1.5"}).at("BIND") == ""
     assert fault_of("a", {}).at("BIND") == ""
