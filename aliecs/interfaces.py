@@ -359,6 +359,8 @@ class TemplateInfo:
 class IRepositories(Interface):
     """All workflow repositories of the core. Coroutines."""
 
+    global_default_revision: str = Attribute("the default revision of repositories added later")
+
     def start() -> Awaitable[None]:
         """Coroutine. Open what is known; unreachable ones are an error about themselves only."""
 
