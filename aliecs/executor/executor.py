@@ -128,7 +128,9 @@ class Executor:
         self._end: Happening[tuple[str, float]] = Happening()
         self._nothing_left: Happening[None] | None = None
         self._pruning = False
-        self._timers: list[Any] = []
+        self._prune_timer: Any = None
+        self._lingering: dict[Task, Any] = {}
+        """Ended tasks that can still be addressed, and the timers of their end."""
 
     async def run(self) -> str:
         """Live until the agent orders the end, until there was none for too long, or until `end`;
@@ -143,9 +145,9 @@ class Executor:
         await self._end_tasks(grace_s)
         await self._processes.stop()
         self._session.stop()
-        for timer in self._timers:
-            if timer.active():
-                timer.cancel()
+        self._prune_timer.cancel()
+        for timer in self._lingering.values():
+            timer.cancel()
         return reason
 
     def end(self, reason: str, grace_s: float = SHUTDOWN_GRACE_S) -> None:
@@ -318,17 +320,17 @@ class Executor:
         if state.is_terminal:
             self._ended.add(task.task_id)
             if task.lingers_s > 0:
-                self._reactor.callLater(task.lingers_s, self._forget, task)
+                self._lingering[task] = self._reactor.callLater(task.lingers_s, self._forget, task)
             else:
                 self._forget(task)
             self._notice_nothing_left()
             self._prune()
 
     def _forget(self, task: Task) -> None:
-        if self._tasks.get(task.task_id) is task:
-            del self._tasks[task.task_id]
-            self._ended.discard(task.task_id)
-            task.forget()
+        self._lingering.pop(task, None)
+        del self._tasks[task.task_id]
+        self._ended.discard(task.task_id)
+        task.forget()
 
     def _update(self, info: mesos_pb2.TaskInfo, state: MesosState, message: str) -> None:
         labels = [label for label in info.labels.labels if label.key == "environmentId"]
@@ -349,7 +351,7 @@ class Executor:
 
     def _prune_regularly(self) -> None:
         self._prune()
-        self._timers[:] = [self._reactor.callLater(PRUNE_INTERVAL_S, self._prune_regularly)]
+        self._prune_timer = self._reactor.callLater(PRUNE_INTERVAL_S, self._prune_regularly)
 
     def _prune(self) -> None:
         """Keep the log folder within its bound; one look at a time."""

@@ -40,10 +40,10 @@ def in_loop(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     deferred: Deferred[T] = Deferred(cancel)
 
     def finish(task: asyncio.Task[T]) -> None:
-        if task.cancelled():
-            deferred.errback(CancelledError())
+        error = CancelledError() if task.cancelled() else task.exception()
+        if deferred.called:
+            # Whoever cancelled the Deferred has its failure already.
             return
-        error = task.exception()
         if error is not None:
             deferred.errback(error)
         else:
