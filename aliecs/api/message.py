@@ -194,6 +194,7 @@ def record_message(record: Mapping[str, Any]) -> aliecs_v1_pb2.EnvironmentRecord
         ended_ms=record.get("ended_ms", 0),
         transitions=[_transition(one) for one in record.get("transitions", ())],
         run_numbers=record.get("run_numbers", ()),
+        warnings=record.get("warnings", ()),
     )
     cause = record.get("cause")
     if cause:

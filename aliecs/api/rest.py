@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
 from aliecs.api.control import OPERATION_ID, Control, ExtendedControl
@@ -81,7 +81,7 @@ class Rest:
         errors(Exception)(self._failed)
 
     def _route(self, method: str, path: str, handler: Callable[..., Any]) -> None:
-        def routed(instance: Any, request: Request, **parts: str) -> Any:
+        def routed(request: Request, **parts: str) -> Any:
             return handler(request, **parts)
 
         name = handler.__name__.lstrip("_")
@@ -276,18 +276,17 @@ class Rest:
     def _events(self, request: Request) -> Any:
         if (request.getHeader(b"upgrade") or b"").lower() == b"websocket":
             return self.stream.web_socket()
-        self.stream.serve_events(request)
-        return NOT_DONE_YET
+        return self.stream.serve_events(request)
 
     # --- errors ----------------------------------------------------------------------------
 
-    def _no_such_path(self, instance: Any, request: Request, failure: Failure) -> bytes:
+    def _no_such_path(self, request: Request, failure: Failure) -> bytes:
         error = failure.value
         assert isinstance(error, HTTPException)
         status = error.code or 500
         return _problem(request, status, error.name, f"{error.name}: {_path(request)}", "path")
 
-    def _failed(self, instance: Any, request: Request, failure: Failure) -> bytes:
+    def _failed(self, request: Request, failure: Failure) -> bytes:
         error = failure.value
         if isinstance(error, AliecsError):
             title = error.code.replace("_", " ").capitalize()

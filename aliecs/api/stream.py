@@ -28,6 +28,7 @@ from aliecs.event.bus import Bus, Subscription
 from aliecs.event.record import Event
 
 PING_S = 20.0
+GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 POLICY_VIOLATION = 1008
 LONGEST_MESSAGE = 4096
@@ -47,25 +48,33 @@ class EventStream:
         """The resource that upgrades a request."""
         return WebSocketResource(_SocketFactory(self))
 
-    def serve_events(self, request: Request) -> None:
-        """Answer a request with server-sent events until the client goes away."""
+    def serve_events(self, request: Request) -> Deferred[bytes]:
+        """Answer a request with server-sent events. Fires at the end of the stream; cancelled, as
+        klein does when the client goes away, it ends it."""
         request.setHeader(b"Content-Type", b"text/event-stream")
         request.setHeader(b"Cache-Control", b"no-store")
-        since = _since(request)
         reader = _Reader(self, lambda frame, seq: _write_event(request, frame, seq))
-        request.notifyFinish().addBoth(lambda _: reader.stop())
+        over: Deferred[bytes] = Deferred(lambda _: reader.stop())
+
+        def end(code: int) -> None:
+            request.unregisterProducer()
+            if not over.called:
+                over.callback(b"")
+
+        reader.on_end = end
         request.registerProducer(reader, True)
-        reader.on_end = lambda reason: _finish(request)
-        reader.start(since, frozenset())
+        reader.start(_since(request), frozenset())
+        return over
 
     def stop(self) -> None:
         """End every stream."""
         for reader in tuple(self._open):
             reader.stop()
+            reader.on_end(GOING_AWAY)
 
 
 @implementer(IPushProducer)
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Reader:
     """One client: reads its subscription and sends frames while the client takes them."""
 
@@ -170,6 +179,8 @@ class _Socket:
             lambda frame, seq: self.transport.sendTextMessage(frame.decode()),
             self.transport.loseConnection,
         )
+        # The HTTP channel, whose connection it was, is still registered.
+        self.transport.detachProducer()
         self.transport.attachProducer(self.reader)
         self.reader.start(self.since, frozenset())
         self.ping.start(PING_S, now=False)
@@ -240,11 +251,6 @@ def _frame(kind: str, data: dict[str, Any]) -> bytes:
 
 def _write_event(request: Request, frame: bytes, sequence: int) -> None:
     request.write(b"id: %d\ndata: %s\n\n" % (sequence, frame))
-
-
-def _finish(request: Request) -> None:
-    request.unregisterProducer()
-    request.finish()
 
 
 def _since(request: Request) -> int | None:

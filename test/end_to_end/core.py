@@ -185,6 +185,10 @@ class RunningCore:
 
     # --- asking ----------------------------------------------------------------------------
 
+    def template(self, name: str) -> str:
+        """The expression of a workflow of the test's own repository."""
+        return f"{self.repository}/workflows/{name}@main"
+
     def create(self, template: str, deadline_s: float = CALL_DEADLINE_S, **variables: str) -> Any:
         """Create an environment; gives its EnvironmentInfo."""
         request = o2control_pb2.NewEnvironmentRequest(workflowTemplate=template, vars=variables)
@@ -229,6 +233,24 @@ class RunningCore:
         (task_id,) = role.taskIds
         (task,) = [task for task in self.tasks() if task.taskId == task_id]
         return task
+
+    def pid(self, environment_id: str, path: str) -> int:
+        """The process of the task that plays the role of that path."""
+        return int(self.task(environment_id, path).pid)
+
+    def reaches(self, environment_id: str, state: str, deadline_s: float) -> Any:
+        """Wait until an environment is in a state, with nothing under way; gives it."""
+
+        def there() -> Any:
+            seen = self.environment(environment_id)
+            return seen if (seen.state, seen.currentTransition) == (state, "") else None
+
+        return self.wait_until(there, deadline_s, f"{environment_id} is in {state}")
+
+    def recover(self, environment_id: str) -> Any:
+        """RECOVER; gives the operation."""
+        request = aliecs_v1_pb2.RecoverRequest(environment_id=environment_id, requested_by="tester")
+        return self.extended.Recover(request, deadline_s=CALL_DEADLINE_S)
 
     def record(self, environment_id: str) -> Any:
         """What is remembered of an environment."""

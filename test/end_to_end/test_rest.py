@@ -1,0 +1,356 @@
+"""REST, the event stream and the manhole: the same operations through other doors."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.conch.ssh.keys import Key
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Request, TextMessage
+
+from test.end_to_end.core import RunningCore
+
+pytestmark = pytest.mark.end_to_end
+
+DEMO = "builtin/workflows/demo@main"
+API = "/api/v1"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCore]:
+    folder = tmp_path_factory.mktemp("core")
+    password = folder / "manhole_password"
+    password.write_text("open sesame\n")
+    settings = {"manholePasswordFile": str(password)}
+    with RunningCore(folder, settings=settings) as running:
+        yield running
+
+
+def test_health(core: RunningCore) -> None:
+    assert core.rest("GET", "/healthz")[:2] == (200, {"status": "ok"})
+    assert core.rest("GET", "/readyz")[:2] == (200, {"ready": True})
+
+
+def test_what_the_core_is(core: RunningCore) -> None:
+    status, body, headers = core.rest("GET", f"{API}/framework")
+    assert status == 200
+    assert headers["Content-Type"] == "application/json"
+    assert body["state"] == "CONNECTED"
+    assert body["hostsCount"] == 3
+    assert body["version"]["productName"] == "AliECS"
+    assert isinstance(body["timestamp"], int)
+    status, body, _ = core.rest("GET", f"{API}/services")
+    assert body["services"]["testplugin"]["connectionState"] == "READY"
+    status, body, _ = core.rest("GET", f"{API}/repositories?include=revisions")
+    assert [r["name"] for r in body["repos"] if r["default"]] == ["builtin"]
+    status, body, _ = core.rest("GET", f"{API}/workflow-templates")
+    demo = next(t for t in body["workflowTemplates"] if t["template"] == "demo")
+    assert demo["varSpecMap"]["block_rate"]["widget"] == "slider"
+
+
+def test_a_whole_life(core: RunningCore) -> None:
+    status, operation, headers = core.rest(
+        "POST",
+        f"{API}/environments?wait=30",
+        {"template": {"repository": "builtin", "name": "demo", "revision": "main"}, "user": "me"},
+    )
+    assert status == 200, operation
+    assert operation["state"] == "OPERATION_STATE_SUCCEEDED"
+    assert operation["requestedBy"] == "me"
+    assert headers["Location"] == f"{API}/operations/{operation['id']}"
+    environment = operation["environmentId"]
+    status, operation, _ = core.rest(
+        "POST", f"{API}/environments/{environment}/transitions?wait=30", {"type": "START_ACTIVITY"}
+    )
+    assert (status, operation["state"]) == (200, "OPERATION_STATE_SUCCEEDED")
+    status, body, _ = core.rest("GET", f"{API}/environments/{environment}?workflow=true")
+    assert body["environment"]["state"] == "RUNNING"
+    assert body["environment"]["currentRunNumber"] > 0
+    assert body["workflow"]["fullPath"] == "demo"
+    status, body, _ = core.rest("GET", f"{API}/environments/{environment}/roles?path=demo.sender")
+    (role,) = body["roles"]
+    task = role["taskIds"][0]
+    status, body, _ = core.rest("GET", f"{API}/tasks/{task}")
+    assert body["task"]["taskPath"] == "demo.sender"
+    assert "aliecs.occ.example.sender" in body["task"]["commandInfo"]["arguments"]
+    status, body, _ = core.rest(
+        "POST", f"{API}/environments/{environment}/transitions?wait=30", {"type": "stop_activity"}
+    )
+    assert status == 200
+    status, body, _ = core.rest("GET", f"{API}/tasks/{task}/logs?tail=1")
+    assert body["lines"][0].startswith("run=")
+    status, operation, headers = core.rest("DELETE", f"{API}/environments/{environment}")
+    assert status == 202
+    core.wait_until(
+        lambda: core.rest("GET", headers["Location"])[1]["state"] == "OPERATION_STATE_SUCCEEDED",
+        30,
+        "the environment is destroyed",
+    )
+    status, body, _ = core.rest("GET", f"{API}/environments/{environment}")
+    assert status == 404
+    status, body, _ = core.rest("GET", f"{API}/history?limit=1")
+    assert body["environments"][0]["id"] == environment
+    assert [t["event"] for t in body["environments"][0]["transitions"]] == [
+        "DEPLOY",
+        "CONFIGURE",
+        "START_ACTIVITY",
+        "STOP_ACTIVITY",
+    ] + ["RESET"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code", "text"),
+    [
+        ("GET", "/nowhere", None, 404, "path", "/nowhere"),
+        ("GET", f"{API}/environments/0O", None, 400, "invalid_input", "bad environment id"),
+        ("GET", f"{API}/environments/2rvUhqKFcLZ", None, 404, "not_found", "no environment"),
+        ("GET", f"{API}/environments?all=maybe", None, 400, "invalid_input", "true or false"),
+        ("GET", f"{API}/tasks/x", None, 404, "not_found", "task not found"),
+        ("GET", f"{API}/operations/x", None, 404, "not_found", "no operation"),
+        ("POST", f"{API}/environments", {}, 400, "invalid_input", "template is missing"),
+        ("POST", f"{API}/environments", [1], 400, "invalid_input", "not a JSON object"),
+        (
+            "POST",
+            f"{API}/environments",
+            {"template": "x", "colour": 1},
+            400,
+            "invalid_input",
+            "unknown fields: colour",
+        ),
+        (
+            "POST",
+            f"{API}/environments?wait=20",
+            {"template": "builtin/workflows/nothing@main"},
+            404,
+            "not_found",
+            "nothing",
+        ),
+    ],
+)
+def test_bad_requests(
+    core: RunningCore, method: str, path: str, body: Any, status: int, code: str, text: str
+) -> None:
+    answer, problem, headers = core.rest(method, path, body)
+    assert (answer, problem["code"]) == (status, code), problem
+    assert text in problem["detail"]
+    assert problem["message"] == problem["detail"]
+    assert headers["Content-Type"] == "application/problem+json"
+
+
+def test_not_json(core: RunningCore) -> None:
+    request = urllib.request.Request(
+        core.addresses["rest"] + f"{API}/environments", data=b"{", method="POST"
+    )
+    with pytest.raises(urllib.error.HTTPError) as problem:
+        urllib.request.urlopen(request, timeout=10)
+    assert problem.value.code == 400
+    assert "not JSON" in json.loads(problem.value.read())["detail"]
+
+
+class WebSocket:
+    """A client of the event stream on a plain socket."""
+
+    def __init__(self, core: RunningCore, path: str = f"{API}/events", origin: str = "") -> None:
+        host, _, port = core.addresses["rest"].removeprefix("http://").partition(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=20)
+        self.connection = WSConnection(ConnectionType.CLIENT)
+        headers = [(b"origin", origin.encode())] if origin else []
+        self.socket.sendall(
+            self.connection.send(Request(host=f"{host}:{port}", target=path, extra_headers=headers))
+        )
+        self.texts: list[Any] = []
+        self.closed: int | None = None
+        self.accepted = False
+
+    def __enter__(self) -> WebSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, value: Any) -> None:
+        self.socket.sendall(self.connection.send(TextMessage(data=json.dumps(value))))
+
+    def next(self) -> Any:
+        """The next frame, None when the other side has closed."""
+        partial = ""
+        while not self.texts:
+            if self.closed is not None:
+                return None
+            data = self.socket.recv(65536)
+            self.connection.receive_data(data or None)
+            for event in self.connection.events():
+                if isinstance(event, AcceptConnection):
+                    self.accepted = True
+                elif isinstance(event, TextMessage):
+                    partial += event.data
+                    if event.message_finished:
+                        self.texts.append(json.loads(partial))
+                        partial = ""
+                elif isinstance(event, CloseConnection):
+                    self.closed = event.code
+        return self.texts.pop(0)
+
+    def until(self, wanted: Any) -> list[Any]:
+        """All frames up to the first that is wanted."""
+        frames = []
+        while True:
+            frame = self.next()
+            assert frame is not None
+            frames.append(frame)
+            if wanted(frame):
+                return frames
+
+
+def test_events_over_a_web_socket(core: RunningCore) -> None:
+    with WebSocket(core) as client:
+        hello = client.next()
+        assert (hello["type"], hello["data"]["protocol"]) == ("hello", 1)
+        environment = core.create(DEMO).id
+        frames = client.until(
+            lambda f: f["type"] == "environment.event" and f["data"]["state"] == "CONFIGURED"
+        )
+        sequence = [frame["seq"] for frame in frames]
+        assert sequence == list(range(sequence[0], sequence[0] + len(sequence)))
+        steps = [f["data"]["transition"] for f in frames if f["type"] == "environment.event"]
+        assert list(dict.fromkeys(steps)) == ["CREATE", "DEPLOY", "CONFIGURE"]
+        assert any(f["type"] == "task.event" and f["data"]["state"] == "LAUNCHED" for f in frames)
+        client.send({"op": "ping"})
+        client.until(lambda f: f["type"] == "pong")
+        client.send({"op": "subscribe", "topics": ["environment"], "since": sequence[0] - 1})
+        again = client.until(lambda f: f.get("seq") == frames[-1]["seq"])
+        assert {f["type"] for f in again if "seq" in f} == {"environment.event"}
+        client.send({"op": "jump"})
+        client.until(lambda f: f["type"] == "error")
+    core.destroy(environment)
+
+
+def test_events_of_one_moment_go_on_where_they_stopped(core: RunningCore) -> None:
+    with WebSocket(core) as client:
+        last = client.next()["data"]["seq"]
+    environment = core.create(DEMO).id
+    core.destroy(environment)
+    with WebSocket(core, f"{API}/events?since={last}") as client:
+        client.next()
+        assert client.next()["seq"] == last + 1
+
+
+def test_another_origin_may_not_listen(core: RunningCore) -> None:
+    with WebSocket(core, origin="https://elsewhere.example") as client:
+        assert client.next() is None
+        assert client.closed == 1008
+    with WebSocket(core, origin=core.addresses["rest"]) as client:
+        assert client.next()["type"] == "hello"
+
+
+def test_server_sent_events(core: RunningCore) -> None:
+    lines: list[bytes] = []
+    begun = threading.Event()
+    done = threading.Event()
+
+    def read() -> None:
+        with urllib.request.urlopen(core.addresses["rest"] + f"{API}/events", timeout=30) as stream:
+            assert stream.headers["Content-Type"] == "text/event-stream"
+            for line in stream:
+                lines.append(line)
+                begun.set()
+                if b"teardown complete" in line:
+                    done.set()
+                    return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    assert begun.wait(10)
+    core.destroy(core.create(DEMO).id)
+    assert done.wait(20)
+    reader.join(10)
+    numbers = [int(line[4:]) for line in lines if line.startswith(b"id: ")]
+    assert numbers[1:] == list(range(numbers[1], numbers[1] + len(numbers) - 1))
+
+
+def test_the_manhole_lets_in_whom_it_should(core: RunningCore, tmp_path: Path) -> None:
+    user, _, place = core.addresses["manhole"].partition("@")
+    _, _, port = place.partition(":")
+    key = core.working_dir / "manhole_host_key"
+    assert key.stat().st_mode & 0o077 == 0
+    assert re.fullmatch(r"ssh-ed25519", Key.fromFile(str(key)).sshType().decode())
+    script = tmp_path / "client.py"
+    script.write_text(MANHOLE_CLIENT)
+    for password, expected in (("open sesame", "CONNECTED"), ("wrong", "refused")):
+        done = subprocess.run(
+            [core_python(), str(script), port, user, password],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert expected in done.stdout, done.stdout + done.stderr
+
+
+def core_python() -> str:
+    import sys
+
+    return sys.executable
+
+
+MANHOLE_CLIENT = """
+import sys
+from twisted.conch.client.knownhosts import KnownHostsFile
+from twisted.conch.endpoints import SSHCommandClientEndpoint
+from twisted.conch.ssh import channel, connection, keys, session, transport, userauth
+from twisted.internet import defer, protocol, reactor
+
+port, user, password = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+class Auth(userauth.SSHUserAuthClient):
+    tries = 0
+    def getPassword(self, prompt=None):
+        self.tries += 1
+        if self.tries > 1:
+            return None
+        return defer.succeed(password.encode())
+    def getPublicKey(self):
+        return None
+
+class Shell(channel.SSHChannel):
+    name = b"session"
+    seen = b""
+    def channelOpen(self, data):
+        size = (24, 80, 0, 0)
+        self.conn.sendRequest(self, b"pty-req", session.packRequest_pty_req(b"xterm", size, b""))
+        self.conn.sendRequest(self, b"shell", b"", wantReply=1)
+        reactor.callLater(1, self.write, b"print(backend.state)\\r")
+    def dataReceived(self, data):
+        self.seen += data
+        text = self.seen.split(b"print(backend.state)")[-1]
+        if b"CONNECTED" in text:
+            print("CONNECTED")
+            reactor.stop()
+
+class Connection(connection.SSHConnection):
+    def serviceStarted(self):
+        self.openChannel(Shell(conn=self))
+
+class Transport(transport.SSHClientTransport):
+    def verifyHostKey(self, key, fingerprint):
+        return defer.succeed(True)
+    def connectionSecure(self):
+        self.requestService(Auth(user.encode(), Connection()))
+    def connectionLost(self, reason):
+        if reactor.running:
+            print("refused")
+            reactor.stop()
+
+protocol.ClientCreator(reactor, Transport).connectTCP("127.0.0.1", port)
+reactor.callLater(20, reactor.stop)
+reactor.run()
+"""
