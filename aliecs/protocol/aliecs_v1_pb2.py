@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x61liecs_v1.proto\x12\taliecs.v1\"\xe5\x01\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.aliecs.v1.OperationState\x12\x16\n\x0e\x65nvironment_id\x18\x04 \x01(\t\x12\x14\n\x0crequested_by\x18\x05 \x01(\t\x12\x12\n\nstarted_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x07 \x01(\x03\x12\r\n\x05\x65rror\x18\x08 \x01(\t\x12\x14\n\x0c\x63urrent_step\x18\t \x01(\t\x12\x0c\n\x04\x64one\x18\n \x01(\r\x12\r\n\x05total\x18\x0b \x01(\r\"!\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\">\n\x15ListOperationsRequest\x12\x16\n\x0e\x65nvironment_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"?\n\x13ListOperationsReply\x12(\n\noperations\x18\x01 \x03(\x0b\x32\x14.aliecs.v1.Operation\"\x8c\x01\n\x05\x43\x61use\x12\x0c\n\x04line\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0f\n\x07task_id\x18\x04 \x01(\t\x12\x11\n\ttask_name\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\x0c\n\x04\x65xit\x18\x07 \x01(\t\x12\x16\n\x0elast_log_lines\x18\x08 \x03(\t\"\xa6\x01\n\x10TransitionRecord\x12\r\n\x05\x65vent\x18\x01 \x01(\t\x12\x12\n\nfrom_state\x18\x02 \x01(\t\x12\x10\n\x08to_state\x18\x03 \x01(\t\x12\x12\n\nstarted_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x05 \x01(\x03\x12\x14\n\x0crequested_by\x18\x06 \x01(\t\x12\x12\n\nrun_number\x18\x07 \x01(\r\x12\r\n\x05\x65rror\x18\x08 \x01(\t\"\x91\x02\n\x11\x45nvironmentRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\x11workflow_template\x18\x02 \x01(\t\x12\x12\n\nrepository\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12\x12\n\ncreated_ms\x18\x07 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x08 \x01(\x03\x12\x1f\n\x05\x63\x61use\x18\t \x01(\x0b\x32\x10.aliecs.v1.Cause\x12\x30\n\x0btransitions\x18\n \x03(\x0b\x32\x1b.aliecs.v1.TransitionRecord\x12\x13\n\x0brun_numbers\x18\x0b \x03(\r\"9\n\x1cGetEnvironmentHistoryRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"P\n\x1aGetEnvironmentHistoryReply\x12\x32\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1c.aliecs.v1.EnvironmentRecord\"Y\n\x11GetTaskLogRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12%\n\x06stream\x18\x02 \x01(\x0e\x32\x15.aliecs.v1.TaskStream\x12\x0c\n\x04tail\x18\x03 \x01(\r\"t\n\x0fGetTaskLogReply\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12%\n\x06stream\x18\x03 \x01(\x0e\x32\x15.aliecs.v1.TaskStream\x12\r\n\x05lines\x18\x04 \x03(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\">\n\x0eRecoverRequest\x12\x16\n\x0e\x65nvironment_id\x18\x01 \x01(\t\x12\x14\n\x0crequested_by\x18\x02 \x01(\t*\xa6\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x01\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x02\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x03\x12\x1b\n\x17OPERATION_STATE_ABORTED\x10\x04*Y\n\nTaskStream\x12\x1b\n\x17TASK_STREAM_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STREAM_STDOUT\x10\x01\x12\x16\n\x12TASK_STREAM_STDERR\x10\x02\x32\x90\x03\n\x07\x43ontrol\x12\x44\n\x0cGetOperation\x12\x1e.aliecs.v1.GetOperationRequest\x1a\x14.aliecs.v1.Operation\x12R\n\x0eListOperations\x12 .aliecs.v1.ListOperationsRequest\x1a\x1e.aliecs.v1.ListOperationsReply\x12g\n\x15GetEnvironmentHistory\x12\'.aliecs.v1.GetEnvironmentHistoryRequest\x1a%.aliecs.v1.GetEnvironmentHistoryReply\x12\x46\n\nGetTaskLog\x12\x1c.aliecs.v1.GetTaskLogRequest\x1a\x1a.aliecs.v1.GetTaskLogReply\x12:\n\x07Recover\x12\x19.aliecs.v1.RecoverRequest\x1a\x14.aliecs.v1.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x61liecs_v1.proto\x12\taliecs.v1\"\xe5\x01\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.aliecs.v1.OperationState\x12\x16\n\x0e\x65nvironment_id\x18\x04 \x01(\t\x12\x14\n\x0crequested_by\x18\x05 \x01(\t\x12\x12\n\nstarted_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x07 \x01(\x03\x12\r\n\x05\x65rror\x18\x08 \x01(\t\x12\x14\n\x0c\x63urrent_step\x18\t \x01(\t\x12\x0c\n\x04\x64one\x18\n \x01(\r\x12\r\n\x05total\x18\x0b \x01(\r\"!\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\">\n\x15ListOperationsRequest\x12\x16\n\x0e\x65nvironment_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"?\n\x13ListOperationsReply\x12(\n\noperations\x18\x01 \x03(\x0b\x32\x14.aliecs.v1.Operation\"\x8c\x01\n\x05\x43\x61use\x12\x0c\n\x04line\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0f\n\x07task_id\x18\x04 \x01(\t\x12\x11\n\ttask_name\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x12\x0c\n\x04\x65xit\x18\x07 \x01(\t\x12\x16\n\x0elast_log_lines\x18\x08 \x03(\t\"\xa6\x01\n\x10TransitionRecord\x12\r\n\x05\x65vent\x18\x01 \x01(\t\x12\x12\n\nfrom_state\x18\x02 \x01(\t\x12\x10\n\x08to_state\x18\x03 \x01(\t\x12\x12\n\nstarted_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x05 \x01(\x03\x12\x14\n\x0crequested_by\x18\x06 \x01(\t\x12\x12\n\nrun_number\x18\x07 \x01(\r\x12\r\n\x05\x65rror\x18\x08 \x01(\t\"\xa3\x02\n\x11\x45nvironmentRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\x11workflow_template\x18\x02 \x01(\t\x12\x12\n\nrepository\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12\x12\n\ncreated_ms\x18\x07 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x08 \x01(\x03\x12\x1f\n\x05\x63\x61use\x18\t \x01(\x0b\x32\x10.aliecs.v1.Cause\x12\x30\n\x0btransitions\x18\n \x03(\x0b\x32\x1b.aliecs.v1.TransitionRecord\x12\x13\n\x0brun_numbers\x18\x0b \x03(\r\x12\x10\n\x08warnings\x18\x0c \x03(\t\"9\n\x1cGetEnvironmentHistoryRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"P\n\x1aGetEnvironmentHistoryReply\x12\x32\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1c.aliecs.v1.EnvironmentRecord\"Y\n\x11GetTaskLogRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12%\n\x06stream\x18\x02 \x01(\x0e\x32\x15.aliecs.v1.TaskStream\x12\x0c\n\x04tail\x18\x03 \x01(\r\"t\n\x0fGetTaskLogReply\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12%\n\x06stream\x18\x03 \x01(\x0e\x32\x15.aliecs.v1.TaskStream\x12\r\n\x05lines\x18\x04 \x03(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\">\n\x0eRecoverRequest\x12\x16\n\x0e\x65nvironment_id\x18\x01 \x01(\t\x12\x14\n\x0crequested_by\x18\x02 \x01(\t*\xa6\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x01\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x02\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x03\x12\x1b\n\x17OPERATION_STATE_ABORTED\x10\x04*Y\n\nTaskStream\x12\x1b\n\x17TASK_STREAM_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STREAM_STDOUT\x10\x01\x12\x16\n\x12TASK_STREAM_STDERR\x10\x02\x32\x90\x03\n\x07\x43ontrol\x12\x44\n\x0cGetOperation\x12\x1e.aliecs.v1.GetOperationRequest\x1a\x14.aliecs.v1.Operation\x12R\n\x0eListOperations\x12 .aliecs.v1.ListOperationsRequest\x1a\x1e.aliecs.v1.ListOperationsReply\x12g\n\x15GetEnvironmentHistory\x12\'.aliecs.v1.GetEnvironmentHistoryRequest\x1a%.aliecs.v1.GetEnvironmentHistoryReply\x12\x46\n\nGetTaskLog\x12\x1c.aliecs.v1.GetTaskLogRequest\x1a\x1a.aliecs.v1.GetTaskLogReply\x12:\n\x07Recover\x12\x19.aliecs.v1.RecoverRequest\x1a\x14.aliecs.v1.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aliecs_v1_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATIONSTATE']._serialized_start=1429
-  _globals['_OPERATIONSTATE']._serialized_end=1595
-  _globals['_TASKSTREAM']._serialized_start=1597
-  _globals['_TASKSTREAM']._serialized_end=1686
+  _globals['_OPERATIONSTATE']._serialized_start=1447
+  _globals['_OPERATIONSTATE']._serialized_end=1613
+  _globals['_TASKSTREAM']._serialized_start=1615
+  _globals['_TASKSTREAM']._serialized_end=1704
   _globals['_OPERATION']._serialized_start=31
   _globals['_OPERATION']._serialized_end=260
   _globals['_GETOPERATIONREQUEST']._serialized_start=262
@@ -48,17 +48,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSITIONRECORD']._serialized_start=570
   _globals['_TRANSITIONRECORD']._serialized_end=736
   _globals['_ENVIRONMENTRECORD']._serialized_start=739
-  _globals['_ENVIRONMENTRECORD']._serialized_end=1012
-  _globals['_GETENVIRONMENTHISTORYREQUEST']._serialized_start=1014
-  _globals['_GETENVIRONMENTHISTORYREQUEST']._serialized_end=1071
-  _globals['_GETENVIRONMENTHISTORYREPLY']._serialized_start=1073
-  _globals['_GETENVIRONMENTHISTORYREPLY']._serialized_end=1153
-  _globals['_GETTASKLOGREQUEST']._serialized_start=1155
-  _globals['_GETTASKLOGREQUEST']._serialized_end=1244
-  _globals['_GETTASKLOGREPLY']._serialized_start=1246
-  _globals['_GETTASKLOGREPLY']._serialized_end=1362
-  _globals['_RECOVERREQUEST']._serialized_start=1364
-  _globals['_RECOVERREQUEST']._serialized_end=1426
-  _globals['_CONTROL']._serialized_start=1689
-  _globals['_CONTROL']._serialized_end=2089
+  _globals['_ENVIRONMENTRECORD']._serialized_end=1030
+  _globals['_GETENVIRONMENTHISTORYREQUEST']._serialized_start=1032
+  _globals['_GETENVIRONMENTHISTORYREQUEST']._serialized_end=1089
+  _globals['_GETENVIRONMENTHISTORYREPLY']._serialized_start=1091
+  _globals['_GETENVIRONMENTHISTORYREPLY']._serialized_end=1171
+  _globals['_GETTASKLOGREQUEST']._serialized_start=1173
+  _globals['_GETTASKLOGREQUEST']._serialized_end=1262
+  _globals['_GETTASKLOGREPLY']._serialized_start=1264
+  _globals['_GETTASKLOGREPLY']._serialized_end=1380
+  _globals['_RECOVERREQUEST']._serialized_start=1382
+  _globals['_RECOVERREQUEST']._serialized_end=1444
+  _globals['_CONTROL']._serialized_start=1707
+  _globals['_CONTROL']._serialized_end=2107
 # @@protoc_insertion_point(module_scope)

@@ -116,7 +116,7 @@ class TransitionRecord(_message.Message):
     def __init__(self, event: _Optional[str] = ..., from_state: _Optional[str] = ..., to_state: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., requested_by: _Optional[str] = ..., run_number: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class EnvironmentRecord(_message.Message):
-    __slots__ = ("id", "workflow_template", "repository", "revision", "state", "created_by", "created_ms", "ended_ms", "cause", "transitions", "run_numbers")
+    __slots__ = ("id", "workflow_template", "repository", "revision", "state", "created_by", "created_ms", "ended_ms", "cause", "transitions", "run_numbers", "warnings")
     ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     REPOSITORY_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +128,7 @@ class EnvironmentRecord(_message.Message):
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     TRANSITIONS_FIELD_NUMBER: _ClassVar[int]
     RUN_NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     id: str
     workflow_template: str
     repository: str
@@ -139,7 +140,8 @@ class EnvironmentRecord(_message.Message):
     cause: Cause
     transitions: _containers.RepeatedCompositeFieldContainer[TransitionRecord]
     run_numbers: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, id: _Optional[str] = ..., workflow_template: _Optional[str] = ..., repository: _Optional[str] = ..., revision: _Optional[str] = ..., state: _Optional[str] = ..., created_by: _Optional[str] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., cause: _Optional[_Union[Cause, _Mapping]] = ..., transitions: _Optional[_Iterable[_Union[TransitionRecord, _Mapping]]] = ..., run_numbers: _Optional[_Iterable[int]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., workflow_template: _Optional[str] = ..., repository: _Optional[str] = ..., revision: _Optional[str] = ..., state: _Optional[str] = ..., created_by: _Optional[str] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., cause: _Optional[_Union[Cause, _Mapping]] = ..., transitions: _Optional[_Iterable[_Union[TransitionRecord, _Mapping]]] = ..., run_numbers: _Optional[_Iterable[int]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetEnvironmentHistoryRequest(_message.Message):
     __slots__ = ("id", "limit")
