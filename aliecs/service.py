@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import importlib.metadata
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -64,6 +65,7 @@ ADDRESSES = "core.json"
 
 STOP_GRACE_S = 1.0
 MEGABYTE = 1024 * 1024
+
 
 class Options(SettingsOptions):
     """The command line of `twistd aliecs`. What cannot be is refused here, in as few words as it
@@ -382,7 +384,7 @@ def make_backend(
         directory=folder / "local",
         recovery_timeout_s=settings.recovery_timeout_s,
         shell=settings.executor_shell,
-        shared_memory_cleaner=" ".join(settings.shm_cleaner),
+        shared_memory_cleaner=shlex.join(settings.shm_cleaner),
         executor_command=tuple(command),
         port_claims=PortClaims(first, last),
         identifiers=identifiers,

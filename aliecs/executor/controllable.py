@@ -28,7 +28,7 @@ from aliecs.executor.transitioner import (
 )
 from aliecs.executor.waiting import pause
 from aliecs.interfaces import MesosState
-from aliecs.occ.client import OccClient, OccError, TransitionResult
+from aliecs.occ.client import Events, OccClient, OccError, TransitionResult
 from aliecs.protocol import mesos_pb2
 from aliecs.protocol.message import (
     AnnounceTaskPid,
@@ -131,6 +131,7 @@ class ControllableTask(Task):
         client = self.surroundings.connect(self.payload.control_port, codec_of(request))
         try:
             await self._reach_standby(client)
+            events = await self._open_events(client)
         except Exception:
             await client.close()
             raise
@@ -144,7 +145,7 @@ class ControllableTask(Task):
                 pid=self._task_pid or process.pid,
             )
         )
-        self.run(self._forward_events(client), "the event stream")
+        self.run(self._forward_events(client, events), "the event stream")
 
     def _ended_while_starting(self, end: ProcessEnd) -> None:
         if self._starting is not None:
@@ -181,12 +182,23 @@ class ControllableTask(Task):
                 )
             await pause(clock, times.poll_s)
 
-    async def _forward_events(self, client: OccClient) -> None:
+    async def _open_events(self, client: OccClient) -> Events:
+        """The event stream, opened before the task may be moved, so that nothing that it says from
+        its first transition on is missed. What is wrong with the stream is found by its reader."""
+        events = client.events()
+        try:
+            await events.connected(self.surroundings.times.events_s)
+        except OccError as error:
+            log.debug("task {task} does not open its event stream: {error}",
+                      task=self.task_id, error=error.message)  # fmt: skip
+        return events
+
+    async def _forward_events(self, client: OccClient, events: Events) -> None:
         """Pass on what the task says by itself, until it says that it ends, or ends."""
         failures = 0
         while failures < MAXIMUM_STREAM_FAILURES and self.client is client:
             try:
-                async for kind in client.events():
+                async for kind in events:
                     failures = 0
                     if kind not in _FORWARDED:
                         return
@@ -199,6 +211,7 @@ class ControllableTask(Task):
                 log.warn("the events of task {task} broke off: {error}",
                          task=self.task_id, error=error.message)  # fmt: skip
                 await pause(self.surroundings.clock, self.surroundings.times.event_retry_s)
+                events = client.events()
 
     def _send_event(self, kind: int) -> None:
         info = self.info
@@ -256,9 +269,10 @@ class ControllableTask(Task):
         if good:
             return ""
         trigger = _TRIGGER_NAMES.get(result.trigger, str(result.trigger))
+        reason = f": {result.reason}" if result.reason else ""
         return (
             f"{event} led task {self.task_id} to {result.state or 'an unknown state'} instead of"
-            f" {destination} (ok {result.ok}, trigger {trigger}, event {result.event})"
+            f" {destination} (ok {result.ok}, trigger {trigger}, event {result.event}){reason}"
         )
 
     async def _ask_state(self, client: OccClient) -> str:

@@ -290,7 +290,8 @@ class Executor:
         end = process.ended.value
         self._respond(
             command,
-            error="" if end.exit_code == 0 else f"the shared memory cleaner: {end}",
+            # An exit code speaks for itself, beside what the cleaner wrote.
+            error="" if end.exit_code >= 0 else f"the shared memory cleaner: {end}",
             exit_code=end.exit_code,
             output=captures.stdout.text() + captures.stderr.text(),
         )

@@ -41,6 +41,9 @@ class Times:
     standby_s: float = 30.0
     """From its first answer until a task is in STANDBY."""
     get_state_s: float = 5.0
+    events_s: float = 0.2
+    """From its STANDBY until a task has taken the call for its events; the C++ library does not
+    say so before the first of them."""
     running_s: float = 0.2
     """From the launch of a basic task or hook until it is said to run."""
     kill_transition_s: float = 5.0

@@ -23,6 +23,7 @@ from aliecs.protocol.message import (
     AnnounceTaskPid,
     AnyExecutorMessage,
     BasicTaskTerminated,
+    CleanSharedMemoryCommand,
     Command,
     CommandPayload,
     CommandResponse,
@@ -111,6 +112,7 @@ class ExecutorTest(ProcessTestCase):
 
     timeout = 60
     times = TIMES
+    cleaner = ""
 
     async def setUp(self) -> None:
         warm_up()
@@ -123,6 +125,7 @@ class ExecutorTest(ProcessTestCase):
             executor_id="executor",
             framework_id="framework",
             directory=self.directory / "sandbox",
+            shared_memory_cleaner=self.cleaner,
             environment={**os.environ, MARK: self.mark},
             times=self.times,
         )
@@ -320,6 +323,7 @@ class StatefulTest(ExecutorTest):
         response = await self.move("task", "STANDBY", "CONFIGURE", "CONFIGURED", fail="1")
         assert response.state == "ERROR"
         assert "CONFIGURE led task task to ERROR instead of CONFIGURED" in response.error
+        assert response.error.endswith(": ValueError: the card is not there")
         response = await self.move("task", "CONFIGURED", "START", "RUNNING")
         assert response.state == "ERROR" and "INVALID_ARGUMENT" in response.error
         response = await self.move("task", "ERROR", "DANCE", "STANDBY")
@@ -608,3 +612,24 @@ class AnswerTest(ExecutorTest):
         assert await self.running == "the agent ordered it"
         assert self.states("task") == ["TASK_RUNNING", "TASK_FINISHED"]
         assert not alive(announced.pid)
+
+
+class CleanerTest(ExecutorTest):
+    """The program that clears the shared memory of a host, where one is set."""
+
+    cleaner = "/bin/sh -c 'echo \"$O2_ROLE $O2_PARTITION\"; echo in use >&2; exit 3'"
+
+    async def test_it_is_run_and_its_exit_code_is_told(self) -> None:
+        response = await self.command(CleanSharedMemoryCommand, "")
+        assert (response.error, response.exit_code) == ("", 3)
+        assert response.output == f"flp001 {ENVIRONMENT}\nin use\n"
+
+
+class MurderedCleanerTest(ExecutorTest):
+    """One that does not end by itself."""
+
+    cleaner = "/bin/sh -c 'kill -9 $$'"
+
+    async def test_it_is_told_what_ended_it(self) -> None:
+        response = await self.command(CleanSharedMemoryCommand, "")
+        assert response.error == "the shared memory cleaner: killed by SIGKILL"
