@@ -278,6 +278,12 @@ class Environment:
         if self._reaction is None or not self._reaction.active():
             self._reaction = self.facilities.clock.callLater(GATHER_S, self._go_error)
 
+    def end_reactions(self) -> None:
+        """The environment is no more: nothing of what it had in mind is done."""
+        for timer in (self._reaction, self.auto_stop):
+            if timer is not None and timer.active():
+                timer.cancel()
+
     def _go_error(self) -> None:
         if self.state in (EnvironmentState.ERROR, EnvironmentState.DONE):
             return

@@ -64,6 +64,12 @@ class History:
         if self.cause is None:
             self.cause = cause
 
+    def recover(self) -> None:
+        """What failed is mended; it stays among the warnings."""
+        if self.cause is not None:
+            self.warnings.append(f"recovered from: {self.cause.line}")
+            self.cause = None
+
     def record(self, state: str, ended_ms: int = 0) -> Mapping[str, Any]:
         """All of it, as JSON values."""
         made: Mapping[str, Any] = msgspec.to_builtins(

@@ -431,6 +431,11 @@ class Manager:
                 return
             except AliecsError as problem:
                 await self._fall(environment, f"stop ({reason}): {problem.message}", operation)
+                return
+            cause = environment.history.cause
+            if cause is not None:
+                # The run was stopped in order because something critical had failed.
+                await self._fall(environment, cause.line, operation)
 
         self.facilities.operations.start("STOP_ACTIVITY", user, environment.id, stop)
 
@@ -500,6 +505,7 @@ class Manager:
 
     async def _close(self, environment: Environment, state: EnvironmentState) -> None:
         """Keep the record of an environment that is no more."""
+        environment.end_reactions()
         try:
             await self.facilities.journal.environment_ended(
                 environment.id,

@@ -69,6 +69,9 @@ class Conductor:
         record = self.record
         environment.history.transitions.append(record)
         environment.tell("transition starting", OpStatus.STARTED)
+        environment.log.info(
+            "{event} begins, asked for by {user}", event=event.value, user=user.name or "nobody"
+        )
         try:
             await environment.facilities.journal.intend(
                 "transition_begun", environment.id, {"event": event.value, "user": user.name}
@@ -83,6 +86,8 @@ class Conductor:
         problem_after = await self._after(event, operation)
         if environment.current is event:
             environment.machine.finished()
+        if event is Event.RECOVER and problem_after is None:
+            environment.history.recover()
         self._close(event, record, problem_after)
         if problem_after is not None:
             raise problem_after
@@ -131,8 +136,17 @@ class Conductor:
     async def _before(self, event: Event, source: EnvironmentState, operation: Operation) -> None:
         """Up to the change of state. What it raises cancels the transition."""
         environment = self.environment
-        await self._step(f"before_{event.value}", operation, lambda: self._write_before(event))
-        await self._step(f"leave_{source.value}", operation, self._write_leaving(source))
+        for moment, write in (
+            (f"before_{event.value}", lambda: self._write_before(event)),
+            (f"leave_{source.value}", self._write_leaving(source)),
+        ):
+            try:
+                await self._step(moment, operation, write)
+            except AliecsError as problem:
+                if event is not Event.GO_ERROR:
+                    raise
+                # Nothing keeps an environment out of ERROR.
+                environment.warn(problem.message)
         step = f"tasks_{event.value}"
         operation.step = step
         environment.tell("transition step starting", OpStatus.ONGOING, step)
@@ -285,10 +299,17 @@ class Conductor:
             {"event": event.value, "state": environment.state.value, "error": record.error},
         )
         if problem is None:
+            environment.log.info(
+                "{event} is done in {seconds:.2f} s: {state}",
+                event=event.value,
+                seconds=(record.ended_ms - record.started_ms) / 1000,
+                state=environment.state.value,
+            )
             environment.tell(
                 "transition completed successfully", OpStatus.DONE_OK, transition=event.value
             )
         else:
+            environment.log.error("{problem}", problem=problem.message)
             environment.tell(
                 "transition error",
                 OpStatus.DONE_ERROR,
