@@ -51,7 +51,7 @@ class RunningCore:
         self.folder = folder
         self.mark = uuid4().hex
         self.working_dir = folder / "core"
-        self.repository = folder / "workflows"
+        self.repository = folder / "repository"
         self.variables = dict(variables or {})
         self.settings: dict[str, Any] = {
             "coreWorkingDir": str(self.working_dir),
@@ -101,8 +101,14 @@ class RunningCore:
         said.unlink(missing_ok=True)
         with (self.folder / "core.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "twistd", "-n", "--pidfile=", "--reactor=asyncio", "aliecs"]
-                + ["--config", str(path)],
+                [
+                    BIN / "twistd",
+                    "-n",
+                    "--pidfile=",
+                    "--reactor=asyncio",
+                    "aliecs",
+                    f"--config={path}",
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -166,10 +172,10 @@ class RunningCore:
             except OSError:
                 continue
 
-    def find_process(self, part: str) -> int:
-        """The pid of the one process with `part` in its command line."""
-        found = [pid for pid, text in self.processes() if part in text]
-        assert len(found) == 1, f"{part}: {found} of {list(self.processes())}"
+    def find_process(self, *parts: str) -> int:
+        """The pid of the one process with all `parts` in its command line."""
+        found = [pid for pid, text in self.processes() if all(part in text for part in parts)]
+        assert len(found) == 1, f"{parts}: {found} of {list(self.processes())}"
         return found[0]
 
     def end_processes(self) -> list[str]:

@@ -104,7 +104,8 @@ def test_a_whole_life(core: RunningCore) -> None:
         "CONFIGURE",
         "START_ACTIVITY",
         "STOP_ACTIVITY",
-    ] + ["RESET"]
+        "RESET",
+    ]
 
 
 @pytest.mark.parametrize(
