@@ -52,10 +52,7 @@ class JournalTests(TestCase):
 
     async def test_many_intents_share_few_commits(self) -> None:
         await gatherResults(
-            [
-                Deferred.fromCoroutine(self.journal.intend("k", "env", {"n": n}))
-                for n in range(500)
-            ]
+            [Deferred.fromCoroutine(self.journal.intend("k", "env", {"n": n})) for n in range(500)]
         )
         self.assertEqual(len(await self.journal.entries("env")), 500)
 

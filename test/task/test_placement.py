@@ -18,7 +18,9 @@ from aliecs.task.placement import (
 )
 
 
-def offer(host: str, cpus: float = 4, memory_mb: float = 4096, ports=((30000, 30099),), **attributes):  # type: ignore[no-untyped-def]  # noqa: E501
+def offer(
+    host: str, cpus: float = 4, memory_mb: float = 4096, ports=((30000, 30099),), **attributes
+):  # type: ignore[no-untyped-def]
     return Offer(
         offer_id=f"offer-{host}",
         agent_id=f"agent-{host}",
