@@ -44,7 +44,7 @@ from aliecs.protocol.protos.occ_pb2 import StateChangeTrigger
 
 MAXIMUM_STREAM_FAILURES = 5
 AFTERMATH_S = 1.0
-"""How long to ask a task for its state after a step that was not answered."""
+"""How long to look for what became of a task after a step that was not answered."""
 
 _WAY_TO_DONE = {
     "RUNNING": ("STOP", "CONFIGURED"),
@@ -107,10 +107,11 @@ class ControllableTask(Task):
         if trouble and not self._killing and not self.process.ended.happened:
             self.run(self._signal_to_end(self.process), "the clean-up")
         end = await self.process.ended.wait()
+        # First of all: a transition that waits for the same end answers after this.
+        self._report_end(end, trouble)
         if self.client is not None:
             await self.client.close()
             self.client = None
-        self._report_end(end, trouble)
 
     def _report_end(self, end: ProcessEnd, trouble: str) -> None:
         if self._killing:
@@ -253,7 +254,7 @@ class ControllableTask(Task):
             try:
                 result = await client.transition(source, event, arguments, left_s)
             except OccError as error:
-                return StepResult(await self._ask_state(client), f"{event}: {error}")
+                return await self._unanswered(client, event, error)
             return StepResult(result.state, self._complaint(result, event, destination))
 
         return await self._transitioner(step, order)
@@ -275,11 +276,19 @@ class ControllableTask(Task):
             f" {destination} (ok {result.ok}, trigger {trigger}, event {result.event}){reason}"
         )
 
-    async def _ask_state(self, client: OccClient) -> str:
+    async def _unanswered(self, client: OccClient, event: str, error: OccError) -> StepResult:
+        """What became of a step that failed as a call: most often the process has ended, which says
+        more than the broken connection does."""
+        assert self.process is not None
+        ended = self.process.ended
+        broken = error.status in ("UNAVAILABLE", "CANCELLED")
+        if broken and await ended.within(AFTERMATH_S, self.surroundings.clock):
+            return StepResult("", f"{event}: " + self.explain(f"the process ended ({ended.value})"))
         try:
-            return (await client.get_state(AFTERMATH_S)).state
+            state = (await client.get_state(AFTERMATH_S)).state
         except OccError:
-            return ""
+            state = ""
+        return StepResult(state, f"{event}: {error}")
 
     # --- the end ---------------------------------------------------------------------------------
 

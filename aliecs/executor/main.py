@@ -144,7 +144,7 @@ def live(
     """Run the executor to its end. The reactor and gRPC are loaded only now, after forking."""
     from twisted.internet import asyncioreactor
 
-    asyncioreactor.install()  # type: ignore[no-untyped-call]
+    asyncioreactor.install()
 
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred

@@ -476,7 +476,7 @@ class FairMQTest(ExecutorTest):
         self.launch_device("StfSender:die:INIT TASK")
         await self.reached("device", "TASK_RUNNING")
         response = await self.move("device", "STANDBY", "CONFIGURE", "CONFIGURED")
-        assert "INIT TASK: " in response.error
+        assert "INIT TASK: the process ended (exit code 3)" in response.error
         assert "exit code 3" in await self.reached("device", "TASK_FAILED")
 
 
