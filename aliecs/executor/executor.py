@@ -83,6 +83,8 @@ class ExecutorSettings:
     total_bytes: int = 5 * 1024 * 1024 * 1024
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     """What processes inherit."""
+    open_files: int = 0
+    """The soft limit of processes on open descriptors, 0 for our own."""
     times: Times = field(factory=Times)
 
 
@@ -98,7 +100,9 @@ class Executor:
     ) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._processes = Processes(reactor, adopts_orphans=adopts_orphans)
+        self._processes = Processes(
+            reactor, adopts_orphans=adopts_orphans, open_files=settings.open_files
+        )
         self._logs = LogFolder(
             settings.directory / "tasks", settings.stream_bytes, settings.total_bytes
         )

@@ -27,6 +27,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 import time
 from typing import Any
 
@@ -61,10 +62,12 @@ class Starting:
 
 
 class Launcher:
-    """The children, and the connection to the executor."""
+    """The children, and the connection to the executor. `open_files` is the soft limit that tasks
+    get, 0 for that of the executor."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, open_files: int = 0) -> None:
         self._control = control
+        self._open_files = open_files
         self._buffer = bytearray()
         self._leaders: dict[int, tuple[int, str]] = {}
         """Processes that we started and have not buried: pid to key and mark."""
@@ -191,6 +194,9 @@ class Launcher:
             os.dup2(null, 0)
             os.dup2(output, 1)
             os.dup2(error, 2)
+            if self._open_files:
+                _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files, hard))
             step = f"cannot enter {order['directory']}"
             os.chdir(order["directory"])
             if order["account"] is not None:
@@ -338,7 +344,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
     os.set_inheritable(CONTROL_DESCRIPTOR, False)
     with socket.socket(fileno=CONTROL_DESCRIPTOR) as control:
-        Launcher(control).run()
+        Launcher(control, int(sys.argv[1])).run()
 
 
 if __name__ == "__main__":

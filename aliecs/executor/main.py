@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from aliecs.protocol.local import process_start_time
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_INTERVAL_S = 10.0
+OPEN_FILES = 65536
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -62,6 +64,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--detach", action="store_true", help="leave the terminal and the parent")
     options = parser.parse_args(arguments)
+    options.socket = options.socket.absolute()
+    options.directory = options.directory.absolute()
     if not Path(options.shell).is_absolute():
         parser.error(f"--shell needs an absolute path, not {options.shell!r}")
     try:
@@ -119,6 +123,16 @@ def detach() -> None:
     os.close(null)
 
 
+def raise_open_files() -> int:
+    """Allow us as many descriptors as we may have: every task takes some. What the limit was, which
+    tasks keep."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return soft
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
     environment = dict(os.environ)
@@ -170,6 +184,7 @@ def live(
         stream_bytes=options.stream_bytes,
         total_bytes=options.total_bytes,
         environment=environment,
+        open_files=raise_open_files(),
     )
     transport = LocalTransport(reactor, options.socket, hello)
     executor = Executor(reactor, settings, transport, adopts_orphans=True)

@@ -191,6 +191,7 @@ class Processes:
 
     reactor: Any
     adopts_orphans: bool = False
+    open_files: int = 0
     log_descriptor: int = 2
     _protocol: _LauncherProtocol | None = field(default=None, init=False)
     _transport: Any = field(default=None, init=False)
@@ -314,7 +315,7 @@ class Processes:
             self._transport = self.reactor.spawnProcess(
                 _LauncherWatch(self._launcher_ended),
                 sys.executable,
-                [sys.executable, "-I", "-S", launcher.__file__],
+                [sys.executable, "-I", "-S", launcher.__file__, str(self.open_files)],
                 env={"PATH": os.defpath},
                 childFDs={
                     1: self.log_descriptor,
