@@ -97,6 +97,7 @@ class Device:
         self._channels = Channels()
         self._flow: Relay | None = None
         self._pump: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def transition(
         self, source: str, event: str, arguments: Mapping[str, str]
@@ -185,17 +186,18 @@ class Device:
     async def _begin(self) -> None:
         assert self._flow is not None
         await self._flow.begin(int(self.properties.get("runNumber", "0")))
+        self._stopping = False
         self._pump = asyncio.create_task(self._move(self._flow))
 
     async def _move(self, flow: Relay) -> None:
-        while await flow.step():
+        while not self._stopping and await flow.step():
             pass
 
     async def _end(self) -> None:
         assert self._flow is not None and self._pump is not None
-        self._pump.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pump
+        # Not cancelled: a block that is on its way would be lost.
+        self._stopping = True
+        await self._pump
         report(self.program, await self._flow.end())
 
     def _enter(self, state: str) -> None:

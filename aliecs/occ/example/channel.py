@@ -151,7 +151,8 @@ class Channel:
             return
         self._begin(self._keep_connected())
         try:
-            await asyncio.wait_for(self._until_connected(), deadline_s)
+            async with asyncio.timeout(deadline_s):
+                await self._until_connected()
         except TimeoutError:
             await self.close()
             raise DeadlineExceeded(
@@ -167,7 +168,8 @@ class Channel:
         for peer in list(self._peers.values()):
             peer.writer.close()
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(peer.writer.wait_closed(), HANDSHAKE_DEADLINE_S)
+                async with asyncio.timeout(HANDSHAKE_DEADLINE_S):
+                    await peer.writer.wait_closed()
         serving = list(self._serving)
         for task in serving:
             task.cancel()
@@ -178,7 +180,8 @@ class Channel:
         if not self._inbox.empty():
             return self._inbox.get_nowait()
         try:
-            return await asyncio.wait_for(self._inbox.get(), patience_s)
+            async with asyncio.timeout(patience_s):
+                return await self._inbox.get()
         except TimeoutError:
             return None
 
@@ -186,7 +189,8 @@ class Channel:
         """Hand a message to the next peer. False, and nothing is sent, where no peer can take it
         within `patience_s`."""
         try:
-            peer = await asyncio.wait_for(self._ready_peer(), patience_s)
+            async with asyncio.timeout(patience_s):
+                peer = await self._ready_peer()
         except TimeoutError:
             return False
         peer.write(data)
@@ -245,13 +249,14 @@ class Channel:
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                peer = await asyncio.wait_for(self._connect(), HANDSHAKE_DEADLINE_S)
+                async with asyncio.timeout(HANDSHAKE_DEADLINE_S):
+                    peer = await self._connect()
                 await self._serve(peer)
                 pause_s = FIRST_PAUSE_S
                 self._trouble = "the peer closed the connection"
             except TimeoutError:
                 self._trouble = "what listens there does not answer as a channel"
-            except EOFError:
+            except (EOFError, ConnectionResetError):
                 self._trouble = "what listens there closed the connection"
             except (OSError, ValueError) as error:
                 number = getattr(error, "errno", None)
@@ -277,7 +282,8 @@ class Channel:
         """Greet, then take what comes until the connection ends."""
         number = next(self._numbers)
         try:
-            await asyncio.wait_for(self._greet(peer), HANDSHAKE_DEADLINE_S)
+            async with asyncio.timeout(HANDSHAKE_DEADLINE_S):
+                await self._greet(peer)
             self._peers[number] = peer
             self._changed.set()
             with contextlib.suppress(EOFError, ConnectionError):
