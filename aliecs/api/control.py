@@ -46,6 +46,7 @@ from aliecs.interfaces import (
     IRepositories,
     ITaskBackend,
 )
+from aliecs.language.glob import compile_glob
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import is_identifier
 from aliecs.protocol.protos import common_pb2, o2control_pb2
@@ -369,10 +370,14 @@ class Control:
         """Roles whose path fits a pattern, each with all below it."""
         environment = self._environment(request.envId)
         pace = self.core.roster.pace
-        roles = environment.root.query(request.pathSpec) if request.pathSpec else []
-        return o2control_pb2.GetRolesReply(
-            roles=[await role_info(role, pace) for role in roles], timestamp=self.core.now_ms()
-        )
+        reply = o2control_pb2.GetRolesReply()
+        pattern = compile_glob(request.pathSpec, separator=".")
+        for role in environment.root.walk():
+            if pattern.matches(role.path):
+                reply.roles.append(await role_info(role, pace))
+            await pace.breathe()
+        reply.timestamp = self.core.now_ms()
+        return reply
 
     # --- repositories ----------------------------------------------------------------------
 

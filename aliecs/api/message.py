@@ -166,6 +166,8 @@ _OPERATION_STATES = {
 
 def operation_message(operation: Operation) -> aliecs_v1_pb2.Operation:
     """An operation as clients see it."""
+    running = operation.state is OperationState.RUNNING
+    done, total = operation.progress() if operation.progress and running else (0, 0)
     return aliecs_v1_pb2.Operation(
         id=operation.id,
         kind=operation.kind,
@@ -176,8 +178,8 @@ def operation_message(operation: Operation) -> aliecs_v1_pb2.Operation:
         ended_ms=operation.ended_ms,
         error=operation.error,
         current_step=operation.step,
-        done=operation.done_tasks,
-        total=operation.total_tasks,
+        done=done,
+        total=total,
     )
 
 

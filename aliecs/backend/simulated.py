@@ -241,6 +241,9 @@ class SimulatedBackend:
             result = self.behaviour.hook(task)
             if result is not None:
                 self._say(task, _terminated(task, *result))
+        else:
+            # Nothing was ever written, nothing has to be cleaned.
+            self._say(task, _response(task, command, "", ""))
 
     def _say(self, task: SimulatedTask, message: bytes) -> None:
         self._observer.executor_message(task.agent_id, task.executor_id, message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from attrs import define, field, frozen
 
 from aliecs.environment import run
@@ -53,13 +54,20 @@ async def load_workflow(environment: Environment, variables: Mapping[str, str]) 
         plugin_functions=_plugin_functions(environment),
     )
 
-    def work(sources: ILoaderSources) -> Workflow:
+    def work(sources: ILoaderSources) -> tuple[Workflow, bytes]:
         workflow = load(request, sources, facilities.templates)
         for text in workflow.class_texts.values():
             facilities.classes.task_class(text)
-        return workflow
+        return workflow, msgspec.json.encode(workflow.to_document())
 
-    return await facilities.loaders.run(work, deadline_s=facilities.options.load_timeout_s)
+    workflow, document = await facilities.loaders.run(
+        work, deadline_s=facilities.options.load_timeout_s
+    )
+    # The resolved tree: ids, configuration and generated files would not come out the same again.
+    await facilities.journal.intend(
+        "workflow_loaded", environment.id, {"workflow": msgspec.Raw(document)}
+    )
+    return workflow
 
 
 def _plugin_functions(environment: Environment) -> Mapping[str, Mapping[str, Callable[..., Any]]]:
@@ -106,9 +114,13 @@ class Assembly:
 
     environment: Environment
 
-    def requests(self, roles: Sequence[TaskRole]) -> Sequence[DeploymentRequest]:
+    async def requests(self, roles: Sequence[TaskRole]) -> Sequence[DeploymentRequest]:
         """What roles need of tasks."""
-        return [self._request(role) for role in roles]
+        requests = []
+        for role in roles:
+            requests.append(self._request(role))
+            await self.environment.facilities.roster.pace.breathe()
+        return requests
 
     def _request(self, role: TaskRole) -> DeploymentRequest:
         environment = self.environment
@@ -125,7 +137,7 @@ class Assembly:
             traits=Traits(role.trigger, role.await_ or role.trigger, role.timeout, role.critical),
             labels={
                 "environmentId": environment.id,
-                "detector": role.stack().get("detector", ""),
+                "detector": role.variable("detector"),
             },
         )
 
@@ -138,7 +150,10 @@ class Assembly:
             environment.facilities.options.fmq_plugin,
             environment.facilities.options.fmq_plugin_search_path,
         )
-        taken = [self._take(task, {}) for task in tasks]
+        taken = []
+        for task in tasks:
+            taken.append(self._take(task, {}))
+            await environment.facilities.roster.pace.breathe()
 
         def work(sources: ILoaderSources) -> Sequence[ResolvedCommand | AliecsError]:
             library = self._library(None)
@@ -178,6 +193,7 @@ class Assembly:
                 self._refuse(task, problem)
                 continue
             taken.append(self._take(task, channels))
+            await self.environment.facilities.roster.pace.breathe()
         made = await self.environment.facilities.loaders.run(
             lambda sources: self._build_properties(taken, sources)
         )

@@ -45,8 +45,8 @@ class Operation:
     state: OperationState = OperationState.RUNNING
     ended_ms: int = 0
     step: str = ""
-    done_tasks: int = 0
-    total_tasks: int = 0
+    progress: Callable[[], tuple[int, int]] | None = None
+    """Counts, when somebody asks, what of the step is done and how much it is in all."""
     error: str = ""
     failure: Failure | None = None
     result: Any = None

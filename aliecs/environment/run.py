@@ -101,7 +101,7 @@ def forget(environment: Environment) -> None:
 
 def cleanup_count(environment: Environment) -> int:
     """How many runs were started before in this environment; what is no number counts as one."""
-    text = environment.root.stack().get(CLEANUP_COUNT, "0")
+    text = environment.root.variable(CLEANUP_COUNT, "0")
     return int(text) if text.isdecimal() else 1
 
 
@@ -145,7 +145,7 @@ def tell(
 
 def _set_if_empty(environment: Environment, name: str, now_ms: int) -> bool:
     """Set a time that exists and is empty; True where it was."""
-    if environment.root.stack().get(name) != "":
+    if environment.root.variable(name, "unset") != "":
         return False
     environment.root.set_runtime_variable(name, str(now_ms))
     return True

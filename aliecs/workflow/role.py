@@ -140,6 +140,16 @@ class Role:
         """All variables that this role sees, consolidated."""
         return self.layers().stack().flattened()
 
+    def variable(self, key: str, default: str = "") -> str:
+        """One variable as this role sees it. Costs no more than the way to the root."""
+        lineage = [self, *self.ancestors(), self.tree]
+        for layer in ("user_variables", "variables", "defaults"):
+            for place in lineage:
+                entries: Variables = getattr(place, layer)
+                if key in entries:
+                    return entries[key]
+        return default
+
     def set_runtime_variable(self, key: str, value: str) -> None:
         """Set a variable of this role as a user would; all roles below see it."""
         self.user_variables = {**self.user_variables, key: value}

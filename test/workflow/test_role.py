@@ -282,6 +282,8 @@ def test_variables() -> None:
     )
     leaf = at(root, "root.a.t")
     assert leaf.stack() == {"x": "3", "d": "5", "v": "0", "u": "0", "y": "2"}
+    assert [leaf.variable(key) for key in ("x", "d", "v", "u", "y")] == ["3", "5", "0", "0", "2"]
+    assert (leaf.variable("z"), leaf.variable("z", "?")) == ("", "?")
     root.set_runtime_variable("x", "9")
     root.set_variable("run_number", "1")
     assert (leaf.stack()["x"], leaf.stack()["run_number"]) == ("9", "1")
