@@ -7,6 +7,7 @@ told as lost, its tasks as failed, and another one is started.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -222,9 +223,9 @@ class Agent:
             await self._starting
         if self._watch is None:
             return
-        if self._connection is not None:
-            self._connection.send(Event(type=Event.SHUTDOWN))
-        else:
+        try:
+            self._send(Event(type=Event.SHUTDOWN))
+        except Unavailable:
             self._watch.signal(signal.SIGTERM)
         if not await self._until(lambda: self._watch is None, deadline_s):
             log.error("the executor of {host} does not end and is killed", host=self.name)
@@ -357,13 +358,9 @@ class Agent:
                 timestamp_s=status.timestamp,
             ),
         )
-        if self._connection is not None:
-            self._connection.send(
-                Event(
-                    type=Event.ACKNOWLEDGED,
-                    acknowledged=Event.Acknowledged(task_id=status.task_id, uuid=status.uuid),
-                )
-            )
+        acknowledged = Event.Acknowledged(task_id=status.task_id, uuid=status.uuid)
+        with contextlib.suppress(Unavailable):
+            self._send(Event(type=Event.ACKNOWLEDGED, acknowledged=acknowledged))
 
     # --- orders ----------------------------------------------------------------------------------
 
@@ -411,13 +408,9 @@ class Agent:
             )  # fmt: skip
             return
         self._kills.add(task_id)
-        if self._connection is not None:
-            self._connection.send(
-                Event(
-                    type=Event.KILL,
-                    kill=Event.Kill(task_id=mesos_pb2.TaskID(value=task_id)),
-                )
-            )
+        kill = Event.Kill(task_id=mesos_pb2.TaskID(value=task_id))
+        with contextlib.suppress(Unavailable):
+            self._send(Event(type=Event.KILL, kill=kill))
 
     def message(self, data: bytes) -> None:
         """Send a control message. Raises `Unavailable`."""

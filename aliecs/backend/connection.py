@@ -58,15 +58,17 @@ class ExecutorConnection(WireProtocol):
         self._paused = False
 
     def send(self, event: Event) -> None:
-        """Send one event; raises `Unavailable` where the executor has not read for so long that no
-        more is kept for it."""
+        """Send one event. An executor that has not read for so long that no more is kept for it
+        loses its connection, and this raises `Unavailable`."""
         record = encode_record(event.SerializeToString())
         if not self._paused:
             self.transport.write(record)
         elif len(self._waiting) < MAXIMUM_WAITING:
             self._waiting.append(record)
         else:
-            raise Unavailable(f"the executor has not read {MAXIMUM_WAITING} events sent to it")
+            reason = f"the executor has not read the last {MAXIMUM_WAITING} events sent to it"
+            self._refuse(reason)
+            raise Unavailable(reason)
 
     def close(self) -> None:
         """Flush and end."""
@@ -98,7 +100,7 @@ class ExecutorConnection(WireProtocol):
         return self._owner is not None
 
     def _refuse(self, reason: str) -> None:
-        log.warn("a connection to the socket of the executors is refused: {reason}", reason=reason)
+        log.warn("a connection to the socket of the executors is cut: {reason}", reason=reason)
         self.transport.unregisterProducer()
         self.transport.abortConnection()
 

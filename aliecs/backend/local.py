@@ -154,7 +154,6 @@ class LocalBackend:
             raise SettingsError(f"these embedded hosts are configured twice: {', '.join(twice)}")
         if odd := sorted(name for name in names if not _can_be_folder(name)):
             raise SettingsError(f"not names of hosts: {', '.join(map(repr, odd))}")
-        self.state = "INITIAL"
         self.framework_id = ""
         self._reactor = reactor
         self._definitions = tuple(hosts)
@@ -171,6 +170,7 @@ class LocalBackend:
         self._observer: ITaskObserver | None = None
         self._agents: dict[str, Agent] = {}
         """By agent id."""
+        self._closed = False
         self._token = ""
         self._lock = -1
         self._slices: list[PortSlice] = []
@@ -179,6 +179,16 @@ class LocalBackend:
         """Keeps the address of the socket valid."""
         self._connections: set[ExecutorConnection] = set()
         self._predecessors = _Predecessors()
+
+    @property
+    def state(self) -> str:
+        """See `ITaskBackend`: ERROR while any host is out of reach."""
+        if self._closed:
+            return "FINAL"
+        if not self._agents:
+            return "INITIAL"
+        reachable = all(agent.is_connected for agent in self._agents.values())
+        return "CONNECTED" if reachable else "ERROR"
 
     @property
     def lost(self) -> Sequence[LostTask]:
@@ -207,11 +217,10 @@ class LocalBackend:
         self._write_state()
         for agent in self._agents.values():
             agent.start_executor()
-        arrivals = await gatherResults(
+        await gatherResults(
             [Deferred.fromCoroutine(agent.connected(CONNECT_DEADLINE_S))
              for agent in self._agents.values()]
         )  # fmt: skip
-        self.state = "CONNECTED" if all(arrivals) else "ERROR"
 
     async def stop(self) -> None:
         """See `ITaskBackend`."""
@@ -229,7 +238,7 @@ class LocalBackend:
 
     async def _close(self) -> None:
         """Let go of sockets, ports and the folder."""
-        self.state = "FINAL"
+        self._closed = True
         if self._listener is not None:
             listener, self._listener = self._listener, None
             await listener.stopListening()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from aliecs.interfaces import (
     TaskLaunch,
     TaskUpdate,
 )
+from aliecs.protocol.local import short_address
 from aliecs.protocol.message import (
     AnnounceTaskPid,
     AnyExecutorMessage,
@@ -117,6 +119,8 @@ class LocalTest(ProcessTestCase):
     async def setUp(self) -> None:
         await super().setUp()
         self.observer = Observer()
+        # Deeper than the address of a Unix socket can be.
+        self.core_folder = self.directory / ("core" * 30)
         self.claims = PortClaims(folder=self.directory / "ports")
         self.backend = self.make_backend()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.end()))
@@ -132,7 +136,7 @@ class LocalTest(ProcessTestCase):
             HostDefinition("flp001", {"machine_id": "flp001"}, cpus=4, memory_mb=1000),
             HostDefinition("epn001", {"machine_id": "epn001"}, cpus=2, memory_mb=500),
         )
-        return LocalBackend(reactor, hosts, self.directory / "core", **settings)
+        return LocalBackend(reactor, hosts, self.core_folder, **settings)
 
     async def end(self) -> None:
         await self.backend.teardown()
@@ -383,14 +387,13 @@ class EmbeddedHostTest(LocalTest):
         await self.observer.reached("third", MesosState.TASK_GONE)
 
     async def test_a_stranger_at_the_socket_learns_nothing(self) -> None:
-        import socket
-
         await self.backend.start(self.observer)
-        path = self.directory / "core" / "executors.socket"
+        path = self.core_folder / "executors.socket"
         assert path.stat().st_mode & 0o777 == 0o600
         with socket.socket(socket.AF_UNIX) as stranger:
             stranger.setblocking(False)
-            stranger.connect(str(path))
+            with short_address(path) as address:
+                stranger.connect(address)
             hello = b'{"host":"flp001","executor_id":"x","token":"guess","pid":1}'
             stranger.send(b"%d\n%b" % (len(hello), hello))
             answer: list[bytes] = []
