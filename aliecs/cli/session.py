@@ -1,0 +1,207 @@
+"""One run of `coconut`: its settings, its connection to the core, and what it shows meanwhile.
+
+Requests that move something are waited for in a thread of their own while this one shows how far
+the core has come, where the core offers to tell (`aliecs.v1.Control`); the core goes on whatever
+happens here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+from attrs import define, field
+
+from aliecs.cli.option import DEFAULT_TIMEOUT_S, ClientSettings, settings_of
+from aliecs.cli.output import Output
+from aliecs.errors import Unavailable
+from aliecs.protocol import aliecs_v1_pb2
+from aliecs.protocol.protos import common_pb2, o2control_pb2
+from aliecs.txgrpc.blocking import BlockingChannel, BlockingStub
+from aliecs.txgrpc.status import RpcError
+
+EXTENDED = aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"]
+CONTROL = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
+
+_LOOK_S = 0.3
+_ASIDE_TIMEOUT_S = 5.0
+# The reference's clients take that much; a production tree is large.
+_MOST_BYTES = 100 * 1024 * 1024
+
+
+def user_name() -> str:
+    """Who asks, as the core's history shows it: `login@host`."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = "unknown"
+    return f"{login}@{socket.gethostname() or 'unknown'}"
+
+
+@define
+class Session:
+    """See the module. Made by `session`, which closes it."""
+
+    settings: ClientSettings
+    output: Output
+    channel: BlockingChannel
+    _services: frozenset[str] | None = field(default=None, init=False)
+
+    @property
+    def user(self) -> common_pb2.User:
+        """Who asks."""
+        return common_pb2.User(name=user_name())
+
+    def ask(self, method: str, request: Any) -> Any:
+        """Ask the control API something; gives the reply. Raises `RpcError`, or `Unavailable` where
+        nobody answers at the endpoint."""
+        timeout_s = self.settings.timeout_s or DEFAULT_TIMEOUT_S
+        return self._call(CONTROL, method, request, timeout_s)
+
+    def ask_extended(self, method: str, request: Any) -> Any:
+        """Ask our own service something. As `ask`."""
+        timeout_s = self.settings.timeout_s or DEFAULT_TIMEOUT_S
+        return self._call(EXTENDED, method, request, timeout_s)
+
+    def has_extended(self) -> bool:
+        """True where the core offers our own service, as its reflection tells."""
+        if self._services is None:
+            try:
+                self._services = self.channel.services(_ASIDE_TIMEOUT_S)
+            except RpcError:
+                self._services = frozenset()
+        return EXTENDED.full_name in self._services
+
+    def move(self, method: str, request: Any, doing: str, service: Any = CONTROL) -> Any:
+        """Ask for something that may take long, without limit unless one was given, and show
+        progress meanwhile; gives the reply. `doing` says what it is, for people."""
+        watch = _Watch(self, doing, getattr(request, "id", ""))
+        return watch.over(lambda: self._call(service, method, request, self.settings.timeout_s))
+
+    def stream(self, method: str, request: Any) -> Iterator[Any]:
+        """The messages of a stream, as they come."""
+        replies: Iterator[Any] = getattr(BlockingStub(self.channel, CONTROL), method)(request)
+        return replies
+
+    def _call(self, service: Any, method: str, request: Any, timeout_s: float | None) -> Any:
+        if self.settings.verbose:
+            limit = "no limit" if timeout_s is None else f"limit {timeout_s:g} s"
+            self.output.note(f"{self.settings.endpoint}: {service.full_name}/{method}, {limit}")
+        try:
+            return getattr(BlockingStub(self.channel, service), method)(
+                request, deadline_s=timeout_s
+            )
+        except RpcError as error:
+            if error.status == "UNAVAILABLE":
+                raise Unavailable(
+                    f"no core answers at {self.settings.endpoint}: {error.message}; is it running, "
+                    "and is --endpoint right?"
+                ) from None
+            if error.status == "DEADLINE_EXCEEDED" and timeout_s is not None:
+                raise RpcError(
+                    error.status,
+                    f"{error.message or 'no answer in time'} (within {timeout_s:g} s; the core "
+                    "may carry on with what was asked)",
+                    error.details,
+                    error.trailing,
+                ) from None
+            raise
+
+
+@define
+class _Watch:
+    """Shows how far an operation of the core has come."""
+
+    session: Session
+    doing: str
+    environment_id: str
+    _known: frozenset[str] = field(default=frozenset(), init=False)
+    _shown: str = field(default="", init=False)
+    _failed: bool = field(default=False, init=False)
+
+    def over(self, work: Callable[[], Any]) -> Any:
+        """Do `work` in a thread and show progress until it is done."""
+        if self.session.settings.nospinner:
+            return work()
+        self._known = frozenset(operation.id for operation in self._operations())
+        outcome: list[Any] = []
+        failure: list[BaseException] = []
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                outcome.append(work())
+            except BaseException as error:
+                failure.append(error)
+            done.set()
+
+        threading.Thread(target=run, name="request", daemon=True).start()
+        with self._display() as show:
+            while not done.wait(_LOOK_S):
+                show(self._progress())
+        if failure:
+            raise failure[0]
+        return outcome[0]
+
+    @contextlib.contextmanager
+    def _display(self) -> Iterator[Callable[[str], None]]:
+        """On a terminal one line that changes; elsewhere a line for every change."""
+        console = self.session.output.errors
+        if console.is_terminal:
+            begin = time.monotonic()
+            with console.status(self.doing) as status:
+                yield lambda text: status.update(
+                    f"{text or self.doing} ({time.monotonic() - begin:.0f} s)"
+                )
+        else:
+            yield self._line
+
+    def _line(self, text: str) -> None:
+        if text and text != self._shown:
+            self._shown = text
+            self.session.output.note(text)
+
+    def _progress(self) -> str:
+        """What the core says of our operation, empty where it says nothing."""
+        for operation in self._operations():
+            if operation.id in self._known or operation.requested_by != user_name():
+                continue
+            if operation.state != aliecs_v1_pb2.OPERATION_STATE_RUNNING:
+                continue
+            text = f"{self.doing}: environment {operation.environment_id}"
+            if operation.current_step:
+                text += f", {operation.current_step}"
+            if operation.total:
+                text += f", {operation.done} of {operation.total} tasks"
+            return text
+        return ""
+
+    def _operations(self) -> Iterator[aliecs_v1_pb2.Operation]:
+        """Operations of late; none where the core does not tell."""
+        if self._failed or not self.session.has_extended():
+            return
+        request = aliecs_v1_pb2.ListOperationsRequest(environment_id=self.environment_id, limit=20)
+        stub = BlockingStub(self.session.channel, EXTENDED)
+        try:
+            reply = stub.ListOperations(request, deadline_s=_ASIDE_TIMEOUT_S)
+        except RpcError:
+            # Progress is a courtesy: what went wrong is told by the request itself.
+            self._failed = True
+            return
+        yield from reply.operations
+
+
+@contextlib.contextmanager
+def session() -> Iterator[Session]:
+    """The session of the command that runs."""
+    settings = settings_of(click.get_current_context())
+    output = Output.open(settings.output, settings.nocolor)
+    options = {"grpc.max_receive_message_length": _MOST_BYTES}
+    with BlockingChannel(settings.endpoint, options) as channel:
+        yield Session(settings, output, channel)

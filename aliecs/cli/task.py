@@ -1,0 +1,103 @@
+"""`coconut task`: tasks of the core, what they wrote, and ending those that nobody needs."""
+
+from __future__ import annotations
+
+import click
+
+from aliecs.api.mapping import to_value
+from aliecs.cli.option import Group
+from aliecs.cli.output import state_text
+from aliecs.cli.session import session
+from aliecs.protocol import aliecs_v1_pb2
+from aliecs.protocol.protos import o2control_pb2
+
+group = Group("task", help="Look at tasks, and end those that no environment holds.")
+
+_STREAMS = {
+    "stdout": aliecs_v1_pb2.TASK_STREAM_STDOUT,
+    "stderr": aliecs_v1_pb2.TASK_STREAM_STDERR,
+}
+
+
+def _yes_or_no(value: bool) -> str:
+    return "YES" if value else "NO"
+
+
+def list_() -> None:
+    """List all tasks of the core."""
+    with session() as here:
+        reply = here.ask("GetTasks", o2control_pb2.GetTasksRequest())
+        if not here.output.is_text:
+            here.output.value(to_value(reply))
+        elif not reply.tasks:
+            here.output.line("no tasks running")
+        else:
+            here.output.table(
+                (
+                    f"task id ({len(reply.tasks)})",
+                    "class name",
+                    "hostname",
+                    "locked",
+                    "claimable",
+                    "crit",
+                    "status",
+                    "state",
+                    "PID",
+                ),
+                [
+                    (
+                        task.taskId,
+                        task.className,
+                        task.deploymentInfo.hostname,
+                        _yes_or_no(task.locked),
+                        _yes_or_no(task.claimable),
+                        _yes_or_no(task.critical),
+                        task.status,
+                        state_text(task.state),
+                        task.pid,
+                    )
+                    for task in reply.tasks
+                ],
+            )
+
+
+@click.argument("task_ids", metavar="[TASK-ID]...", nargs=-1)
+def clean(task_ids: tuple[str, ...]) -> None:
+    """End tasks that no environment holds: all of them, or those named."""
+    with session() as here:
+        request = o2control_pb2.CleanupTasksRequest(taskIds=task_ids)
+        reply = here.move("CleanupTasks", request, "ending tasks")
+        if not here.output.is_text:
+            here.output.value(to_value(reply))
+            return
+        killed = reply.killedTasks
+        if killed:
+            here.output.table(
+                (f"task id ({len(killed)} killed)", "class name", "hostname"),
+                [(task.taskId, task.className, task.deploymentInfo.hostname) for task in killed],
+            )
+        else:
+            here.output.line("0 tasks killed")
+        here.output.line(f"{len(reply.runningTasks)} tasks running")
+
+
+@click.argument("task_id", metavar="TASK-ID")
+@click.option("-s", "--stream", type=click.Choice(list(_STREAMS)), default="stdout")
+@click.option("-n", "--lines", type=click.IntRange(1), default=None, help="how many from the end")
+def log(task_id: str, stream: str, lines: int | None) -> None:
+    """Show the last that a task wrote."""
+    with session() as here:
+        request = aliecs_v1_pb2.GetTaskLogRequest(
+            task_id=task_id, stream=_STREAMS[stream], tail=lines or 0
+        )
+        reply = here.ask_extended("GetTaskLog", request)
+        if not here.output.is_text:
+            here.output.value(to_value(reply))
+            return
+        for line in reply.lines:
+            here.output.line(line)
+
+
+group.add(group.command("list")(list_), "ls", "l")
+group.add(group.command("clean")(clean), "cleanup", "cl")
+group.add(group.command("log")(log))
