@@ -132,7 +132,7 @@ class _Forward(logging.Handler):
         level = next((ours for theirs, ours in self._LEVELS if record.levelno >= theirs), None)
         logger = Logger(namespace=record.name)
         if record.exc_info and record.exc_info[1] is not None:
-            failure = Failure(record.exc_info[1])  # type: ignore[no-untyped-call]
+            failure = Failure(record.exc_info[1])
             logger.failure("{text}", failure, level or LogLevel.debug, text=record.getMessage())
         else:
             logger.emit(level or LogLevel.debug, "{text}", text=record.getMessage())

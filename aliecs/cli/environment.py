@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,12 +167,12 @@ def create(
         if not template:
             raise InvalidInput("name a workflow template: -w NAME (see: coconut template list)")
         variables = {} if extra_vars is None else parse_variables(extra_vars)
-        wanted = {"workflowTemplate": template, "vars": {**payload.variables, **variables}}
+        variables = {**payload.variables, **variables}
         if auto:
-            _follow(here, wanted)
+            _follow(here, template, variables)
             return
         request = o2control_pb2.NewEnvironmentRequest(
-            **wanted, public=public, requestUser=here.user
+            workflowTemplate=template, vars=variables, public=public, requestUser=here.user
         )
         if asynchronous:
             reply = here.ask("NewEnvironmentAsync", request)
@@ -228,11 +228,13 @@ def _payload(here: Session, name: str) -> Payload:
     return parse_payload(text, name)
 
 
-def _follow(here: Session, wanted: dict[str, Any]) -> None:
+def _follow(here: Session, template: str, variables: Mapping[str, str]) -> None:
     """Create an environment that goes through one run by itself, and tell what is heard of it until
     it has ended. The exit code is 1 where something went wrong on the way."""
     name = new_xid()
-    request = o2control_pb2.NewAutoEnvironmentRequest(**wanted, id=name, requestUser=here.user)
+    request = o2control_pb2.NewAutoEnvironmentRequest(
+        workflowTemplate=template, vars=variables, id=name, requestUser=here.user
+    )
     here.ask("NewAutoEnvironment", request)
     failed = False
     for event in here.stream("Subscribe", o2control_pb2.SubscribeRequest(id=name)):
@@ -282,7 +284,7 @@ def control(environment_id: str, event: str) -> None:
         if name not in types.keys() or name == "NOOP":  # noqa: SIM118 (no dictionary)
             raise InvalidInput(f"there is no event {event}; there are {', '.join(_EVENTS)}")
         request = o2control_pb2.ControlEnvironmentRequest(
-            id=environment_id, type=types.Value(name), requestUser=here.user
+            id=environment_id, type=name, requestUser=here.user
         )
         reply = here.move("ControlEnvironment", request, name)
         record = record_of(here, environment_id) if reply.state == "ERROR" else None
