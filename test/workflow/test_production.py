@@ -1,12 +1,8 @@
-"""The experiment's own workflow, unchanged, with every outside service off.
-
-Its repository is found through ALIECS_CONTROL_WORKFLOWS, or beside the checkout.
-"""
+"""The experiment's own workflow, unchanged, with every outside service off."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -23,19 +19,11 @@ from aliecs.workflow.loader import LoadRequest, TemplateCache, Workflow, load
 from aliecs.workflow.role import TaskRole
 from aliecs.workflow.schema import describe_template
 
+from ..control_workflows import find_control_workflows
 from ..language.sources import DictSources
 from .trees import at
 
-ROOT = Path(__file__).parents[2]
-REPOSITORY = Path(
-    os.environ.get("ALIECS_CONTROL_WORKFLOWS", ROOT / "../shared/fixtures/ControlWorkflows")
-)
-if not (REPOSITORY / "workflows" / "readout-dataflow.yaml").is_file():
-    pytest.skip(
-        f"no readout-dataflow: ALIECS_CONTROL_WORKFLOWS is not set and {REPOSITORY} has none",
-        allow_module_level=True,
-    )
-
+REPOSITORY = find_control_workflows()
 HOSTS = ["flp001", "flp002"]
 # What the repository leaves to the configuration service.
 DEFAULTS = {
