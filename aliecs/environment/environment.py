@@ -15,8 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from aliecs.environment.facilities import Facilities
-from aliecs.environment.history import Cause, History, cause_of_task
+from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task
 from aliecs.environment.machine import EnvironmentState, Event, Machine
+from aliecs.environment.operation import Operation
+from aliecs.errors import AliecsError
 from aliecs.event.record import (
     EnvironmentEvent,
     OpStatus,
@@ -48,6 +50,9 @@ DETECTORS = frozenset((
 GATHER_S = 0.2
 """How long failures are gathered after the first critical one, before the environment reacts."""
 
+LAST_WORDS_BYTES = 4096
+"""How much of the output of a task that failed is looked at for its last lines."""
+
 
 @define(eq=False)
 class Environment:
@@ -76,6 +81,8 @@ class Environment:
     work: Deferred[Any] | None = field(init=False, default=None)
     """The transition under way."""
     auto_stop: IDelayedCall | None = field(init=False, default=None)
+    destruction: Operation | None = field(init=False, default=None)
+    """What ends the environment, once it was asked for: nobody else begins anything from then."""
     _changed: list[Deferred[None]] = field(init=False, factory=list)
     _reaction: IDelayedCall | None = field(init=False, default=None)
 
@@ -115,7 +122,7 @@ class Environment:
 
     def list_variable(self, name: str) -> Sequence[str]:
         """The JSON list of texts in a variable of the root role; anything else is an empty one."""
-        text = self.root.stack().get(name, "")
+        text = self.root.variable(name)
         try:
             return msgspec.json.decode(text, type=list[str]) if text else []
         except msgspec.DecodeError:
@@ -177,15 +184,33 @@ class Environment:
 
     def fail(self, cause: Cause) -> None:
         """Remember what failed, if it is the first, and say it."""
-        if self.history.cause is None:
-            self.log.error("first failure: {line}", line=cause.line)
+        if self.history.cause is not None:
+            return
+        self.log.error("first failure: {line}", line=cause.line)
         self.history.fail(cause)
+        task = self.facilities.roster.task(cause.task_id)
+        if task is not None:
+            hearing = Deferred.fromCoroutine(self._hear_last_words(task))
+            hearing.addErrback(lambda failure: self.log.failure("last words", failure))
+
+    async def _hear_last_words(self, task: Task) -> None:
+        """Keep the last lines of a task that failed: to whoever looks, they say more than all
+        else."""
+        for stream in ("stderr", "stdout"):
+            try:
+                text = await self.facilities.roster.task_log(task, stream, LAST_WORDS_BYTES)
+            except AliecsError as problem:
+                # It wrote nothing there, or its host has gone with it.
+                self.log.debug("no last words of {task}: {why}", task=task.id, why=problem.message)
+                continue
+            if lines := text.splitlines():
+                self.history.complete(task.id, last_log_lines=lines[-LOG_LINES:])
+                return
 
     def warn(self, text: str) -> None:
         """Say what went wrong without consequence, and keep it for the operator."""
         self.log.warn("{text}", text=text)
-        self.history.warnings.append(text)
-        del self.history.warnings[:-100]
+        self.history.warn(text)
 
     # --- what tasks do (TaskOwner) ---------------------------------------------------------
 
@@ -201,7 +226,6 @@ class Environment:
         """See `TaskOwner`."""
         role = self._role_of(task)
         if role is not None:
-            task.end_of_stream = False
             role.set_state(task.state)
 
     def task_status_changed(self, task: Task) -> None:
@@ -215,6 +239,7 @@ class Environment:
         self._wake()
         if task.end is None or task.end.expected or self.current is Event.DESTROY:
             return
+        self.history.complete(task.id, task.end.exit)
         reason = str(task.end)
         if task.critical:
             self._critical(task, reason)
@@ -230,17 +255,9 @@ class Environment:
 
     def task_event(self, task: Task, event: DeviceEventType) -> None:
         """See `TaskOwner`."""
-        if self.state is not EnvironmentState.RUNNING:
-            return
         if event is DeviceEventType.TASK_INTERNAL_ERROR:
-            role = self._role_of(task)
-            if role is not None:
-                role.set_state(State.ERROR)
-            reason = "reported an internal error"
-            if task.critical:
-                self.fail(cause_of_task(task, reason, self.facilities.now_ms()))
-            self.react(self, Event.STOP_ACTIVITY, f"task {task.describe()} {reason}")
-        else:
+            self._internal_error(task)
+        elif self._in_run:
             task.end_of_stream = True
             self._stop_at_end_of_streams(task)
 
@@ -264,17 +281,42 @@ class Environment:
                 f"basic task {task.describe()} ended with exit code {result.exit_code}"
                 f"{_last_line(result.stderr)}"
             )
-        if self.state is EnvironmentState.RUNNING:
+        if self._in_run:
             task.end_of_stream = True
             self._stop_at_end_of_streams(task)
+
+    @property
+    def _in_run(self) -> bool:
+        """True from the moment that tasks may have data. Whatever ends before all of them run is
+        remembered until they do."""
+        return self.state is EnvironmentState.RUNNING or self.current is Event.START_ACTIVITY
+
+    def _internal_error(self, task: Task) -> None:
+        """A task is broken, though its process lives. Of a critical one the run is ended in order,
+        if there is one, and the environment goes to ERROR."""
+        reason = "reported an internal error"
+        role = self._role_of(task)
+        if role is None:
+            return
+        role.set_state(State.ERROR)
+        if not task.critical:
+            self.warn(f"task {task.describe()}, not critical, {reason}")
+        elif self._in_run:
+            self.fail(cause_of_task(task, reason, self.facilities.now_ms(), self._doing))
+            self.react(self, Event.STOP_ACTIVITY, f"task {task.describe()} {reason}")
+        else:
+            self._critical(task, reason)
+
+    @property
+    def _doing(self) -> str:
+        return self.current.value if self.current is not None else self.state.value
 
     def _role_of(self, task: Task) -> TaskRole | None:
         role = task.role
         return role if isinstance(role, TaskRole) and role.task == task.id else None
 
     def _critical(self, task: Task, reason: str) -> None:
-        doing = self.current.value if self.current is not None else self.state.value
-        self.fail(cause_of_task(task, reason, self.facilities.now_ms(), doing))
+        self.fail(cause_of_task(task, reason, self.facilities.now_ms(), self._doing))
         if self._reaction is None or not self._reaction.active():
             self._reaction = self.facilities.clock.callLater(GATHER_S, self._go_error)
 
@@ -294,10 +336,12 @@ class Environment:
 
     def _stop_at_end_of_streams(self, ended: Task) -> None:
         """Stop the run when its streams have ended: all tasks of each class of which one has said
-        so, and every basic task."""
+        so, and the basic tasks. Those that the environment can do without hold no run up that ends
+        by the data of others."""
         ending = {t.task_class.identifier for t in self.active_tasks() if t.end_of_stream}
+        by_basic = ended.control_mode is ControlMode.BASIC
         for task in self.active_tasks():
-            basic = task.control_mode is ControlMode.BASIC
+            basic = task.control_mode is ControlMode.BASIC and (task.critical or by_basic)
             if (basic or task.task_class.identifier in ending) and not task.end_of_stream:
                 return
         self.react(self, Event.STOP_ACTIVITY, f"end of stream, at last of task {ended.describe()}")

@@ -14,6 +14,7 @@ from attrs import define, field
 from aliecs.task.task import Task
 
 LOG_LINES = 10
+WARNINGS = 100
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -67,8 +68,23 @@ class History:
     def recover(self) -> None:
         """What failed is mended; it stays among the warnings."""
         if self.cause is not None:
-            self.warnings.append(f"recovered from: {self.cause.line}")
+            self.warn(f"recovered from: {self.cause.line}")
             self.cause = None
+
+    def warn(self, text: str) -> None:
+        """Remember what went wrong without consequence."""
+        self.warnings.append(text)
+        del self.warnings[:-WARNINGS]
+
+    def complete(self, task_id: str, exit: str = "", last_log_lines: Sequence[str] = ()) -> None:
+        """Add to the cause what became known of its task only later."""
+        cause = self.cause
+        if cause is not None and cause.task_id == task_id != "":
+            self.cause = msgspec.structs.replace(
+                cause,
+                exit=cause.exit or exit,
+                last_log_lines=tuple(last_log_lines) or cause.last_log_lines,
+            )
 
     def record(self, state: str, ended_ms: int = 0) -> Mapping[str, Any]:
         """All of it, as JSON values."""
@@ -91,11 +107,11 @@ class History:
         return made
 
 
-def cause_of_task(task: Task, reason: str, now_ms: int, doing: str = "") -> Cause:
-    """A cause that is a task: `doing` says what was going on, as in "CONFIGURE"."""
+def cause_of_task(task: Task, reason: str, now_ms: int, doing: str = "", exit: str = "") -> Cause:
+    """A cause that is a task: `doing` says what was going on, as in "CONFIGURE"; `exit` is how its
+    process ended, where the task's own end does not tell."""
     prefix = f"{doing}: " if doing else ""
     first, *rest = reason.strip().splitlines() or [""]
-    message = task.end.message if task.end is not None else ""
     return Cause(
         line=f"{prefix}task {task.short_name} on host {task.host} ({task.id}): {first}",
         time_ms=now_ms,
@@ -103,7 +119,7 @@ def cause_of_task(task: Task, reason: str, now_ms: int, doing: str = "") -> Caus
         task_id=task.id,
         task_name=task.name,
         host=task.host,
-        exit=message.splitlines()[0] if message else "",
+        exit=exit or (task.end.exit if task.end is not None else ""),
         last_log_lines=tuple(rest[-LOG_LINES:]),
     )
 

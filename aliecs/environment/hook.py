@@ -165,7 +165,11 @@ class Hooks:
             if failure.task.critical:
                 environment.fail(
                     cause_of_task(
-                        failure.task, failure.reason, environment.facilities.now_ms(), "hook"
+                        failure.task,
+                        failure.reason,
+                        environment.facilities.now_ms(),
+                        "hook",
+                        failure.exit,
                     )
                 )
             failures.append(_Failure(f"hook {failure}", failure.task.critical))

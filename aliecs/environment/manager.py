@@ -72,7 +72,8 @@ class Manager:
     facilities: Facilities
     _environments: dict[str, Environment] = field(init=False, factory=dict)
     _conductors: dict[str, Conductor] = field(init=False, factory=dict)
-    _wanted_stops: dict[str, tuple[User, str]] = field(init=False, factory=dict)
+    _wanted_stops: dict[str, str] = field(init=False, factory=dict)
+    """Environment id to the reason of the stop."""
     _log: Logger = field(init=False, factory=Logger)
 
     # --- what there is ---------------------------------------------------------------------
@@ -154,8 +155,8 @@ class Manager:
     def destroy(self, environment_id: str, request: DestructionRequest) -> Operation:
         """End an environment, aborting what is under way; its result is `Destroyed`."""
         environment = self.environment(environment_id)
-        if environment.current is Event.DESTROY:
-            self._refuse_if_busy(environment, Event.DESTROY)
+        if environment.destruction is not None:
+            return self._destroy_again(environment, environment.destruction, request)
         environment.user = request.user
         environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
         return self.facilities.operations.start(
@@ -172,9 +173,10 @@ class Manager:
         )
         request = DestructionRequest(user, allow_in_running_state=True)
         waits = [
-            Deferred.fromCoroutine(self.destroy(environment.id, request).wait())
+            Deferred.fromCoroutine(
+                (environment.destruction or self.destroy(environment.id, request)).wait()
+            )
             for environment in self.environments()
-            if environment.current is not Event.DESTROY
         ]
         await DeferredList(waits, consumeErrors=True)
         await self.facilities.roster.clean_up()
@@ -295,10 +297,11 @@ class Manager:
     async def _undo_creation(
         self, environment: Environment, problem: AliecsError, operation: Operation
     ) -> None:
-        if environment.current is Event.DESTROY or environment.state is EnvironmentState.DONE:
+        if environment.destruction is not None:
             # Somebody destroys it already.
             self._tell_creation_failed(environment, problem.message)
             return
+        environment.destruction = operation
         await self._fall(
             environment, f"deployment or configuration failed: {problem.message}", operation
         )
@@ -324,10 +327,11 @@ class Manager:
             if environment.state is EnvironmentState.CONFIGURED:
                 await self._run(environment, Event.RESET, user, operation)
         except AliecsError as problem:
-            if environment.state is EnvironmentState.DONE:
+            if environment.destruction is not None:
                 return
             await self._fall(environment, f"{problem.message}", operation)
-        if environment.id in self._environments and environment.current is None:
+        if environment.destruction is None and environment.current is None:
+            environment.destruction = operation
             await self._tear_down(environment, operation, keep_tasks=False)
 
     # --- control ---------------------------------------------------------------------------
@@ -340,9 +344,10 @@ class Manager:
         except Conflict:
             raise
         except AliecsError as problem:
-            await self._fall(
-                environment, f"transition {event.value} failed: {problem.message}", operation
-            )
+            if environment.destruction is None:
+                await self._fall(
+                    environment, f"transition {event.value} failed: {problem.message}", operation
+                )
             raise
         return environment
 
@@ -386,6 +391,13 @@ class Manager:
 
     def _refuse_if_busy(self, environment: Environment, event: Event) -> None:
         """A second transition is refused, naming the first."""
+        destruction = environment.destruction
+        if destruction is not None:
+            since_s = (self.facilities.now_ms() - destruction.started_ms) / 1000
+            raise Conflict(
+                f"{event.value} refused: environment {environment.id} is being destroyed, asked "
+                f"for by {destruction.user.name or 'nobody named'} {since_s:.1f} s ago"
+            )
         if environment.current is not None:
             since_s = (self.facilities.now_ms() - environment.current_since_ms) / 1000
             raise Conflict(
@@ -404,7 +416,7 @@ class Manager:
 
     def _react(self, environment: Environment, event: Event, reason: str) -> None:
         """An environment has to do something: see `Environment.react`."""
-        if environment.id not in self._environments:
+        if environment.id not in self._environments or environment.destruction is not None:
             return
         environment.log.info("{event}: {reason}", event=event.value, reason=reason)
         if event is Event.GO_ERROR:
@@ -417,7 +429,7 @@ class Manager:
             return
         user = TIMER if "auto_stop_timeout" in reason else TASK
         if environment.current is not None:
-            self._wanted_stops[environment.id] = (user, reason)
+            self._wanted_stops[environment.id] = reason
         elif environment.state is EnvironmentState.RUNNING:
             self._stop(environment, user, reason)
 
@@ -430,35 +442,55 @@ class Manager:
             except Conflict:
                 return
             except AliecsError as problem:
-                await self._fall(environment, f"stop ({reason}): {problem.message}", operation)
+                if environment.destruction is None:
+                    await self._fall(environment, f"stop ({reason}): {problem.message}", operation)
                 return
             cause = environment.history.cause
-            if cause is not None:
+            if cause is not None and environment.destruction is None:
                 # The run was stopped in order because something critical had failed.
                 await self._fall(environment, cause.line, operation)
 
         self.facilities.operations.start("STOP_ACTIVITY", user, environment.id, stop)
 
     def _do_wanted_stop(self, environment: Environment) -> None:
-        """A stop that was asked for during a transition is done after it."""
-        wanted = self._wanted_stops.pop(environment.id, None)
-        if wanted is not None and environment.state is EnvironmentState.RUNNING:
-            self.facilities.clock.callLater(
-                0, self._react, environment, Event.STOP_ACTIVITY, wanted[1]
-            )
+        """A stop that was asked for during a transition is done after it. Where that was a stop
+        itself, the failure for which another was asked still takes the environment to ERROR."""
+        reason = self._wanted_stops.pop(environment.id, None)
+        if reason is None:
+            return
+        event = Event.STOP_ACTIVITY
+        if environment.state is not EnvironmentState.RUNNING:
+            if environment.history.cause is None:
+                return
+            event = Event.GO_ERROR
+        self.facilities.clock.callLater(0, self._react, environment, event, reason)
 
     # --- the end ---------------------------------------------------------------------------
 
     async def _destroy(
         self, operation: Operation, environment: Environment, request: DestructionRequest
     ) -> Destroyed:
-        conductor = self._conductors[environment.id]
-        if environment.work is not None:
-            conductor.interrupt(environment.work, f"destroyed by {request.user.name or 'somebody'}")
+        environment.destruction = operation
+        self._interrupt(environment, request.user)
         keep_tasks = request.keep_tasks
         if not request.force:
             keep_tasks = await self._wind_down(operation, environment, request)
         return await self._tear_down(environment, operation, keep_tasks)
+
+    def _destroy_again(
+        self, environment: Environment, destruction: Operation, request: DestructionRequest
+    ) -> Operation:
+        """A second destruction hurries the first where that is still stopping tasks in order, and
+        is refused otherwise."""
+        if not request.force or environment.current is Event.DESTROY:
+            self._refuse_if_busy(environment, Event.DESTROY)
+        self._interrupt(environment, request.user)
+        return destruction
+
+    def _interrupt(self, environment: Environment, user: User) -> None:
+        if environment.work is not None:
+            why = f"destroyed by {user.name or 'somebody'}"
+            self._conductors[environment.id].interrupt(environment.work, why)
 
     async def _wind_down(
         self, operation: Operation, environment: Environment, request: DestructionRequest
@@ -496,7 +528,8 @@ class Manager:
         await self._close(environment, EnvironmentState.ERROR if failed else EnvironmentState.DONE)
         if keep_tasks:
             return Destroyed(None, self.facilities.roster.tasks())
-        living = [task for task in tasks if task.living]
+        # What another environment has claimed meanwhile is its own.
+        living = [task for task in tasks if task.living and not task.locked]
         killed, left = await self.facilities.roster.kill(living)
         if left:
             names = ", ".join(task.describe() for task in left)

@@ -99,6 +99,7 @@ class Conductor:
         environment = self.environment
         state = environment.state
         environment.machine.begin(Event.DESTROY, state, environment.current)
+        environment.current_user = operation.user
         environment.current_since_ms = environment.facilities.now_ms()
         environment.tell("workflow teardown started", OpStatus.STARTED, "before_DESTROY")
         leave = f"leave_{state.value}"

@@ -7,10 +7,11 @@ of hooks or of the machine.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
 
 from aliecs.environment import run
 from aliecs.environment.assembly import Assembly
@@ -40,6 +41,18 @@ if TYPE_CHECKING:
 NON_CRITICAL_GRACE_S = 3.0
 """How long a deployment waits for tasks that it can do without, once it has all others."""
 
+STOPPING_PATIENCE_S = 0.5
+"""How long GO_ERROR waits for tasks to stop before the state changes. They go on stopping."""
+
+DESTINATIONS = {
+    Event.CONFIGURE: State.CONFIGURED,
+    Event.START_ACTIVITY: State.RUNNING,
+    Event.STOP_ACTIVITY: State.CONFIGURED,
+    Event.RESET: State.STANDBY,
+    Event.RECOVER: State.STANDBY,
+}
+"""Where tasks are after an event; a deployment is counted by status instead."""
+
 
 @define(eq=False)
 class Work:
@@ -58,10 +71,20 @@ class Work:
             Event.GO_ERROR: self._go_error,
             Event.RECOVER: self._recover,
         }
-        operation.total_tasks = len(self.environment.workflow.task_roles)
+        operation.progress = lambda: self._progress(event)
         work = works.get(event)
         if work is not None:
             await work()
+
+    def _progress(self, event: Event) -> tuple[int, int]:
+        """How many tasks are where the event takes them, of how many."""
+        roles = self.environment.workflow.task_roles
+        state = DESTINATIONS.get(event)
+        if state is None:
+            done = sum(1 for role in roles if role.status is Status.ACTIVE)
+        else:
+            done = sum(1 for role in roles if role.state is state)
+        return done, len(roles)
 
     # --- deploy ----------------------------------------------------------------------------
 
@@ -86,7 +109,8 @@ class Work:
     async def _launch(self, roles: Sequence[TaskRole]) -> None:
         environment = self.environment
         assembly = Assembly(environment)
-        plan = Plan(environment.id, environment, assembly.requests(roles), assembly.build_commands)
+        requests = await assembly.requests(roles)
+        plan = Plan(environment.id, environment, requests, assembly.build_commands)
         failures = await environment.facilities.roster.deploy(plan)
         for failure in failures:
             role = failure.request.role
@@ -185,7 +209,7 @@ class Work:
                 )
 
     def _deploy_timeout_s(self) -> float:
-        text = self.environment.root.stack().get("deploy_timeout", "")
+        text = self.environment.root.variable("deploy_timeout")
         default_s = self.environment.facilities.options.deploy_timeout_s
         if not text:
             return default_s
@@ -205,6 +229,8 @@ class Work:
 
     async def _start(self) -> None:
         environment = self.environment
+        for task in environment.active_tasks():
+            task.end_of_stream = False
         told = {
             "runNumber": str(environment.run_number),
             "cleanup": str(run.cleanup_count(environment)),
@@ -220,10 +246,16 @@ class Work:
         await self._command(RESET, self.environment.active_tasks(), lambda task: {})
 
     async def _go_error(self) -> None:
-        """Stop what runs; whether it does is no matter any more."""
-        told = run.arguments(self.environment, run.STOP_ARGUMENTS, camel=False)
-        running = [t for t in self.environment.active_tasks() if t.state is State.RUNNING]
-        await self._send(STOP, running, lambda task: told)
+        """Stop what runs; whether it does is no matter any more. People are not kept from reading
+        of the error by tasks that take their time."""
+        environment = self.environment
+        told = run.arguments(environment, run.STOP_ARGUMENTS, camel=False)
+        running = [t for t in environment.active_tasks() if t.state is State.RUNNING]
+        stopping = Deferred.fromCoroutine(self._send(STOP, running, lambda task: told))
+        patience = deferLater(environment.facilities.clock, STOPPING_PATIENCE_S, lambda: None)
+        either: list[Deferred[Any]] = [stopping, patience]
+        await DeferredList(either, fireOnOneCallback=True, consumeErrors=True)
+        patience.cancel()
 
     async def _recover(self) -> None:
         """Bring living tasks back to STANDBY, and launch again those that cannot be."""

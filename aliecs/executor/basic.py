@@ -112,7 +112,10 @@ class CommandTask(Task):
             self._time_limit.cancel()
         info = self.info
         stderr = self.captures.stderr.text()
-        note = self._note or (f"[{end.reason}]" if end.reason else "")
+        note = self._note
+        if not note and not self._stopped and end.exit_code < 0:
+            # There is no exit code to tell: say what ended it.
+            note = f"[{end}]"
         self.surroundings.send(
             BasicTaskTerminated(
                 timestamp=timestamp(),

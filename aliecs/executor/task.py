@@ -25,7 +25,12 @@ from aliecs.interfaces import MesosState
 from aliecs.occ.client import OccClient
 from aliecs.occ.codec import Codec
 from aliecs.protocol import mesos_pb2
-from aliecs.protocol.message import CommandPayload, ExecutorMessage, TransitionCommand
+from aliecs.protocol.message import (
+    LAST_OUTPUT,
+    CommandPayload,
+    ExecutorMessage,
+    TransitionCommand,
+)
 
 log = Logger()
 
@@ -146,7 +151,7 @@ class Task:
         """`text` with the last thing that the process said on standard error, or else on standard
         output."""
         line = self.captures.stderr.last_line() or self.captures.stdout.last_line()
-        return f"{text}; last output: {line}" if line else text
+        return f"{text}{LAST_OUTPUT}{line}" if line else text
 
     def report(self, state: MesosState, message: str = "") -> None:
         """Send a status update."""

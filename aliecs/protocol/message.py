@@ -20,6 +20,8 @@ from msgspec import Struct, field
 from aliecs.errors import InvalidInput
 
 NANOSECONDS = 1_000_000_000
+LAST_OUTPUT = "; last output: "
+"""In the text about the end of a task: what stands before the last line that it wrote."""
 
 
 class MessageError(InvalidInput):

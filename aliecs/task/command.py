@@ -56,6 +56,8 @@ class TaskFailure:
 
     task: Task
     reason: str
+    exit: str = ""
+    """How the process of a hook ended, where it did."""
 
     def __str__(self) -> str:
         return f"{self.task.describe()}: {self.reason}"
@@ -92,11 +94,11 @@ class _Order:
         if self.waiting.pop(task.id, None) is not None and not self.waiting:
             self.finish()
 
-    def fail(self, task: Task, reason: str) -> None:
+    def fail(self, task: Task, reason: str, exit: str = "") -> None:
         """The task did not."""
         if self.waiting.pop(task.id, None) is None:
             return
-        self.failures.append(TaskFailure(task, reason))
+        self.failures.append(TaskFailure(task, reason, exit))
         if task.critical or not self.waiting:
             self.finish()
 
@@ -201,7 +203,7 @@ class Commander:
             if result.exit_code == 0 and result.voluntary_termination:
                 order.succeed(task)
             else:
-                order.fail(task, _hook_failure(result))
+                order.fail(task, _hook_failure(result), _hook_exit(result))
 
     def ended(self, task: Task, reason: str) -> None:
         """The task ended: it will not answer any more."""
@@ -266,8 +268,16 @@ def _hook_failure(result: BasicTaskTerminated) -> str:
     """Exit code and last line, in the words of the control API."""
     output = (result.stderr or result.stdout).strip()
     last = f": {output.splitlines()[-1][:500]}" if output else ""
-    if result.exit_code:
+    if result.exit_code > 0:
         kind = "finished with non-zero exit code"
     else:
         kind = "involuntary termination with exit code"
     return f"{kind} {result.exit_code} (status {result.final_mesos_state}){last}"
+
+
+def _hook_exit(result: BasicTaskTerminated) -> str:
+    """How the process ended. Where there is no exit code, the executor's note about it is the last
+    thing in the output."""
+    if result.exit_code >= 0:
+        return f"exit code {result.exit_code}"
+    return result.stderr.strip().rpartition("\n")[2].strip("[]") or result.final_mesos_state

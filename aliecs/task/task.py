@@ -19,7 +19,12 @@ from aliecs.event.record import Traits
 from aliecs.interfaces import MesosState, PortRanges
 from aliecs.language.declaration import Channel
 from aliecs.language.state import State, Status
-from aliecs.protocol.message import BasicTaskTerminated, ControlMode, DeviceEventType
+from aliecs.protocol.message import (
+    LAST_OUTPUT,
+    BasicTaskTerminated,
+    ControlMode,
+    DeviceEventType,
+)
 from aliecs.task.taskclass import ResolvedCommand, TaskClass
 
 
@@ -54,6 +59,11 @@ class TaskEnd:
 
     def __str__(self) -> str:
         return self.message or self.mesos_state.name
+
+    @property
+    def exit(self) -> str:
+        """How the process ended, in its first line and without what it said last."""
+        return str(self).partition("\n")[0].partition(LAST_OUTPUT)[0]
 
 
 @frozen
