@@ -25,7 +25,12 @@ from aliecs.protocol.protos import o2control_pb2
 FAILURE = 1
 INTERRUPTED = 130
 
-root = Group("coconut", help="The command line of the ALICE Experiment Control System.")
+root = Group(
+    "coconut",
+    help="The command line of the ALICE Experiment Control System.",
+    epilog="Exit codes: 0 the core did what was asked (a transition that was tried and failed "
+    "included: look at the state), 1 it did not, or the command line is wrong, 130 interrupted.",
+)
 
 
 def about() -> None:

@@ -187,7 +187,8 @@ def _create_and_wait(here: Session, request: Any) -> Any:
     except RpcError as error:
         info = o2control_pb2.EnvironmentInfo()
         if error.details and error.details[0].Unpack(info) and info.id and here.has_extended():
-            here.output.note(f"what became of it: coconut environment show {info.id}")
+            more = f"{error.message}\n(what became of it: coconut environment show {info.id})"
+            raise RpcError(error.status, more, error.details, error.trailing) from None
         raise
 
 
@@ -298,7 +299,7 @@ def control(environment_id: str, event: str) -> None:
 
 
 def _print_transition(output: Output, reply: Any, record: Any) -> None:
-    output.line("transition complete")
+    output.line("transition failed" if reply.state == "ERROR" else "transition complete")
     output.label("environment id", reply.id, 21)
     output.label("state", state_text(reply.state), 21)
     if record is not None:

@@ -198,7 +198,7 @@ class Settings:
         HOSTS,
         (),
         """hosts of the local backend: names, or maps with `name`, `attributes` (map),
-        `cpus` (cores) and `memory` (MB). Empty: one host with this machine's name""",
+        `cpus` (cores, 16) and `memory` (MB, 16384). Empty: one host with this machine's name""",
     )
     local_ports: tuple[int, int] = _setting(
         PORT_RANGE, (20000, 31999), "ports that the hosts of the local backend share"

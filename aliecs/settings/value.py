@@ -40,8 +40,8 @@ class Host:
 
     name: str
     attributes: Mapping[str, str] = Factory(dict)
-    cpus: float = 4.0
-    memory_mb: float = 4096.0
+    cpus: float = 16.0
+    memory_mb: float = 16384.0
 
 
 # Go's units, which the reference's settings and templates use.

@@ -262,7 +262,7 @@ class EnvironmentTests(CoconutTestCase):
         self.assertIn(
             "INTERNAL: cannot create new environment: no host has machine_id flp009\n", err
         )
-        self.assertIn(f"coconut environment show {ENVIRONMENT}\n", err)
+        self.assertIn(f"(what became of it: coconut environment show {ENVIRONMENT})\n", err)
 
     async def test_an_automatic_environment_is_followed(self) -> None:
         self.control.replies["Subscribe"] = run_events()
@@ -317,6 +317,7 @@ class EnvironmentTests(CoconutTestCase):
             id=ENVIRONMENT, state="ERROR"
         )
         out = await self.good("e", "ctl", ENVIRONMENT, "-e", "start")
+        self.assertTrue(out.startswith("transition failed\n"))
         self.assertIn("state:               ERROR\ncause:               task readout on", out)
 
     async def test_transitions_that_cannot_be(self) -> None:
