@@ -173,17 +173,22 @@ class Clone(GitFolder):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.path.parent))
         try:
-            repository = pygit2.init_repository(str(unfinished), bare=True)
-            repository.remotes.create("origin", self.reach.url, f"+{_BRANCHES}*:{_ORIGIN}*")
-            repository.remotes.add_fetch("origin", f"+{_TAGS}*:{_ORIGIN_TAGS}*")
-            repository.config["remote.origin.tagOpt"] = "--no-tags"
-            self._fetch(repository)
-            repository.free()
+            self._make(unfinished)
             unfinished.rename(self.path)
         except (OSError, pygit2.GitError) as error:
             raise Unavailable(f"the repository {self.identifier}: {error}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _make(self, folder: Path) -> None:
+        repository = pygit2.init_repository(str(folder), bare=True)
+        try:
+            repository.remotes.create("origin", self.reach.url, f"+{_BRANCHES}*:{_ORIGIN}*")
+            repository.remotes.add_fetch("origin", f"+{_TAGS}*:{_ORIGIN_TAGS}*")
+            repository.config["remote.origin.tagOpt"] = "--no-tags"
+            self._fetch(repository)
+        finally:
+            repository.free()
 
     def _fetch(self, repository: Any) -> None:
         callbacks = _Callbacks(self.reach)

@@ -49,9 +49,6 @@ def test_payloads() -> None:
     payload = parse_payload('{"name": "x", "workflow": "w", "variables": {"a": 1}}', "x.json")
     assert (payload.workflow, dict(payload.variables)) == ("w", {"a": "1"})
     assert parse_payload("{}", "x").workflow == ""
-    for text in ("", "[]", '{"variables": []}', '{"variables": "a"}'):
-        if text == '{"variables": []}':
-            assert dict(parse_payload(text, "x").variables) == {}
-            continue
+    for text in ("", "[]", '{"variables": ["a"]}', '{"variables": "a"}'):
         with pytest.raises(InvalidInput, match="x"):
             parse_payload(text, "x")
