@@ -10,7 +10,13 @@ import click
 import yaml
 
 from aliecs.api.mapping import to_value
-from aliecs.cli.history import history_value, print_cause, print_record, record_of
+from aliecs.cli.history import (
+    history_value,
+    print_cause,
+    print_record,
+    print_warnings,
+    record_of,
+)
 from aliecs.cli.option import Group
 from aliecs.cli.output import Output, local_time, local_time_exact, state_text
 from aliecs.cli.role import role_tree
@@ -78,7 +84,7 @@ def show(environment_id: str, tasks: bool, workflow: bool, services: bool) -> No
                 raise
             print_record(here.output, record)
             return
-        record = record_of(here, environment_id) if reply.environment.state == "ERROR" else None
+        record = record_of(here, environment_id)
         if here.output.is_text:
             _print_environment(here.output, reply, record)
             _print_parts(here.output, reply, tasks, workflow, services)
@@ -96,8 +102,10 @@ def _print_environment(output: Output, reply: Any, record: Any) -> None:
     output.label("description", info.description)
     output.label("created", local_time(info.createdWhen))
     output.label("state", state_text(info.state))
-    if record is not None:
+    if record is not None and info.state == "ERROR":
         print_cause(output, record)
+    if record is not None:
+        print_warnings(output, record)
     if info.currentTransition:
         output.label("transition", info.currentTransition, 25)
     output.label("public", str(reply.public).lower())

@@ -1,5 +1,5 @@
 """What `coconut` tells of the past of an environment, where the core offers it
-(`aliecs.v1.Control`): what failed first, and how its transitions went."""
+(`aliecs.v1.Control`): what failed first, how its transitions went, and what it was warned of."""
 
 from __future__ import annotations
 
@@ -49,6 +49,14 @@ def print_cause(output: Output, record: aliecs_v1_pb2.EnvironmentRecord, column:
         output.line(" " * column + line)
 
 
+def print_warnings(
+    output: Output, record: aliecs_v1_pb2.EnvironmentRecord, column: int = 20
+) -> None:
+    """What went wrong without consequence, each in one line."""
+    for warning in record.warnings:
+        output.label("warning", Text(" ".join(warning.split()), style="yellow"), column)
+
+
 def print_record(output: Output, record: aliecs_v1_pb2.EnvironmentRecord) -> None:
     """An environment that is no more."""
     if not output.is_text:
@@ -72,6 +80,7 @@ def print_record(output: Output, record: aliecs_v1_pb2.EnvironmentRecord) -> Non
         if transition.error:
             line += f": {' '.join(transition.error.split())}"
         output.label(transition.event, line)
+    print_warnings(output, record)
 
 
 def history_value(record: aliecs_v1_pb2.EnvironmentRecord) -> dict[str, Any]:

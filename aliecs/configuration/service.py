@@ -79,15 +79,18 @@ class LocalConfigurationService:
 
     async def defaults(self) -> Mapping[str, str]:
         """See `IConfigurationService.defaults`. The constants are upstream's: `consul_base_uri`
-        and its parts (the store's address), `framework_id`, `core_hostname`."""
+        and its parts (the store's address), `framework_id`, `core_hostname`. A store that is no
+        server has no address: then whoever runs a Consul for the tasks may say here where."""
         values = await self._leaves(f"{RUNTIME}/aliecs/defaults")
         place = urlsplit(self.store.uri)
-        return {
-            **values,
-            "consul_base_uri": self.store.uri,
+        address = {
             "consul_hostname": place.hostname or "",
             "consul_port": str(place.port or ""),
             "consul_endpoint": place.netloc,
+        }
+        return {
+            **({**values, **address} if place.netloc else {**address, **values}),
+            "consul_base_uri": self.store.uri,
             "framework_id": await self.store.get(f"{RUNTIME}/aliecs/mesos_fid") or "",
             "core_hostname": socket.gethostname(),
         }

@@ -177,6 +177,21 @@ class EnvironmentTests(CoconutTestCase):
         value = (await self.run_("e", "show", ENVIRONMENT, "-o", "json")).value
         self.assertEqual(value["history"]["cause"]["host"], "flp001")
 
+    async def test_an_environment_tells_its_warnings(self) -> None:
+        assert self.extended is not None
+        self.extended.records[ENVIRONMENT].warnings.extend(["hook one failed", "hook two\nfailed"])
+        warnings = ["warning:            hook one failed", "warning:            hook two failed"]
+        for reply in (
+            o2.GetEnvironmentReply(environment=environment("RUNNING")),
+            NotFound("environment not found"),
+        ):
+            self.control.replies["GetEnvironment"] = reply
+            lines = (await self.good("e", "show", ENVIRONMENT)).splitlines()
+            self.assertEqual([line for line in lines if line.startswith("warning")], warnings)
+            # What failed in the past is told of those in ERROR, and of those that ended.
+            ended = isinstance(reply, NotFound)
+            self.assertEqual(any(line.startswith("cause:") for line in lines), ended)
+
     async def test_an_environment_that_ended_is_shown_from_its_record(self) -> None:
         self.control.replies["GetEnvironment"] = NotFound("environment not found")
         out = await self.good("e", "show", ENVIRONMENT)

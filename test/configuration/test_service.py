@@ -87,6 +87,13 @@ class ServiceContract:
         self.assertEqual(defaults["consul_endpoint"], "")
         self.assertEqual(await self.service.variables(), {"key2": "value2"})
 
+    async def test_a_store_that_is_no_server_may_name_one(self: Any) -> None:
+        for name in ("consul_endpoint", "consul_base_uri"):
+            await self.service.store.put(f"o2/runtime/aliecs/defaults/{name}", "consul:8500")
+        defaults = await self.service.defaults()
+        self.assertEqual(defaults["consul_endpoint"], "consul:8500")
+        self.assertEqual(defaults["consul_base_uri"], self.service.store.uri)
+
     async def test_runtime_entries(self: Any) -> None:
         self.assertEqual(await self.service.runtime_get("COG-v1", "some"), "{}")
         await self.service.runtime_set("trg/ltu", "file", "x")

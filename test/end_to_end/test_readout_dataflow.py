@@ -33,6 +33,7 @@ CONFIGURATION = Path(__file__).with_name("readout-dataflow-configuration.yaml")
 HOSTS = ("flp001", "flp002")
 CHAIN = ("readout", "data-distribution.stfb", "data-distribution.stfs")
 """The tasks on each host, in the order in which data flow through them."""
+READOUT_CONFIGURATION = "consul-ini://localhost:8500/o2/components/readout/ANY/any/readout-stfb-"
 HOOKS = ("fairmq-shmcleanup", "fairmq-shmmonitor")
 
 REPORT = re.compile(r"run=(\d+) source=(\S+) blocks=(\d+) sha256=([0-9a-f]{64})")
@@ -99,6 +100,8 @@ def test_two_runs_from_the_readout_to_the_sender(core: RunningCore) -> None:
     assert role_paths(core, environment.id) == [
         f"readout-dataflow.host-{host}.{name}" for host in HOSTS for name in (*CHAIN, *HOOKS)
     ]
+    for host in HOSTS:
+        core.find_process("readout.py", f"{READOUT_CONFIGURATION}{host}")
     sockets = bound_sockets(core)
     assert len(sockets) == 4, "readout and builder of each host bind one each"
     runs = [take_run(core, environment.id) for _ in range(2)]
