@@ -1,4 +1,7 @@
-"""Puts the stand-in programs where a workflow finds them."""
+"""Puts the stand-ins where a workflow finds them.
+
+Also a program, for those who try such a workflow by hand: `python -m test.standin.install FOLDER`.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +29,9 @@ def install(directory: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{command}\n")
         path.chmod(0o755)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m test.standin.install FOLDER")
+    install(Path(sys.argv[1]))
