@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
-from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput
+from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput, NotFound
 from aliecs.executor.agent import AgentSession, Transport
 from aliecs.executor.basic import BasicTask, HookTask
 from aliecs.executor.controllable import ControllableTask
@@ -255,12 +255,20 @@ class Executor:
         elif isinstance(command, TriggerHookCommand):
             self._respond(command, error=await self._task(command).trigger())
         elif isinstance(command, TaskLogCommand):
-            text = await deferToThread(
-                self._logs.tail, command.task_id, command.stream, command.tail_bytes
-            )
-            self._respond(command, output=text)
+            self._respond(command, output=await self._tail(command))
         else:
             await self._clean_shared_memory(command)
+
+    async def _tail(self, command: TaskLogCommand) -> str:
+        """The last part of a task's output; a task that has not started to write has none yet."""
+        try:
+            return await deferToThread(
+                self._logs.tail, command.task_id, command.stream, command.tail_bytes
+            )
+        except NotFound:
+            if command.task_id not in self._tasks:
+                raise
+            return ""
 
     def _task(self, command: AnyCommand) -> Task:
         task = self._tasks.get(command.task_id)
