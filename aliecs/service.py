@@ -345,7 +345,10 @@ class CoreParts:
 
     def _say_addresses(self, folder: Path, addresses: dict[str, str]) -> None:
         path = folder / ADDRESSES
-        path.write_bytes(msgspec.json.encode({"pid": os.getpid(), **addresses}))
+        # In one step: whoever waits for the file must not read half of it.
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode({"pid": os.getpid(), **addresses}))
+        fresh.replace(path)
         self._stops.append(("addresses", lambda: path.unlink(missing_ok=True)))
         for face, address in addresses.items():
             self._log.info("{face} at {address}", face=face, address=address)

@@ -20,6 +20,7 @@ from aliecs.environment.assembly import load_workflow
 from aliecs.environment.environment import Environment
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import Cause, History
+from aliecs.environment.lost import record_of_lost
 from aliecs.environment.machine import EnvironmentState, Event, allowed_events
 from aliecs.environment.operation import Operation
 from aliecs.environment.transition import Conductor
@@ -111,17 +112,15 @@ class Manager:
     async def close_lost(self) -> None:
         """Write down the end of environments that a core before this one did not end: their tasks
         are ended by the backend, and they cannot be taken up again."""
-        for one in await self.facilities.journal.living():
-            line = "lost with the core: it ended before the environment did"
-            record = {**one.record, "state": EnvironmentState.ERROR.value}
-            record["ended_ms"] = self.facilities.now_ms()
-            record["cause"] = msgspec.to_builtins(
-                record.get("cause") or Cause(line, self.facilities.now_ms())
-            )
-            record.pop("workflow", None)
-            await self.facilities.journal.environment_ended(one.environment_id, record)
+        journal = self.facilities.journal
+        for one in await journal.living():
+            entries = await journal.entries(one.environment_id)
+            record = record_of_lost(one, entries, self.facilities.now_ms())
+            await journal.environment_ended(one.environment_id, record)
             self._log.warn(
-                "environment {environment}: {line}", environment=one.environment_id, line=line
+                "environment {environment}: {line}",
+                environment=one.environment_id,
+                line=record["cause"]["line"],
             )
 
     # --- what is asked ---------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from aliecs.protocol.protos import o2control_pb2
 from aliecs.txgrpc.status import RpcError
 from test.end_to_end.core import RunningCore
 from test.end_to_end.workflows import BASE
@@ -66,9 +67,7 @@ def test_a_critical_task_of_a_run_is_killed(core: RunningCore, running: str) -> 
     assert core.record(running).transitions[-1].event == "GO_ERROR"
 
 
-def test_a_critical_task_of_a_run_ends_as_if_all_were_well(
-    core: RunningCore, running: str
-) -> None:
+def test_a_critical_task_of_a_run_ends_as_if_all_were_well(core: RunningCore, running: str) -> None:
     os.kill(core.pid(running, NEEDED), signal.SIGHUP)
     core.reaches(running, "ERROR", AT_ONCE_S)
     check_told(core, running, NEEDED, "one", "exit code 0")
@@ -143,8 +142,6 @@ def test_a_task_is_killed_while_configure_waits_for_it(core: RunningCore) -> Non
 
 def failed_environment(problem: RpcError) -> str:
     """The id of the environment that a creation has failed with."""
-    from aliecs.protocol.protos import o2control_pb2
-
     (detail,) = problem.details
     info = o2control_pb2.EnvironmentInfo()
     assert detail.Unpack(info)
