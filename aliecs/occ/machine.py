@@ -125,6 +125,7 @@ class Machine:
         # Held by whatever runs a callback.
         self._lock = asyncio.Lock()
         self._end_of_data = False
+        self._starting = False
         self._loops: list[asyncio.Task[None]] = []
         self._iterating: asyncio.Task[None] | None = None
 
@@ -213,17 +214,23 @@ class Machine:
             self._task.properties = self._task.arguments if own is None else own
             given = (self._task.properties,)
         before = self.state
+        self._starting = event == "START"
+        if self._starting:
+            self._end_of_data = False
         try:
             await self._worker.call(method, *given)
         except Exception as error:
             _print(error)
             self._enter("ERROR")
             return _text(error)
+        finally:
+            self._starting = False
         if self.state != before:
             return "the task failed meanwhile"
-        if event == "START":
-            self._end_of_data = False
         self._enter(target)
+        if event == "START" and self._end_of_data:
+            # It said so while it started.
+            self.events.tell(END_OF_STREAM)
         return ""
 
     def _enter(self, state: str) -> None:
@@ -270,8 +277,11 @@ class Machine:
                     self._fail("")
 
     def _no_more_data(self) -> None:
-        if self.state == "RUNNING" and not self._end_of_data:
-            self._end_of_data = True
+        in_run = self.state == "RUNNING"
+        if self._end_of_data or not (in_run or self._starting):
+            return
+        self._end_of_data = True
+        if in_run:
             self.events.tell(END_OF_STREAM)
 
     def _fail(self, reason: str) -> None:

@@ -313,6 +313,30 @@ def test_a_failing_check_is_told() -> None:
     assert driven(task, scenario) == TASK_INTERNAL_ERROR
 
 
+class Empty(Task):
+    """Knows already as it starts that there is no data."""
+
+    def start(self) -> None:
+        self.end_of_stream()
+
+
+def test_an_end_of_data_told_by_start_is_told_in_the_run() -> None:
+    async def scenario(machine: Machine) -> list[Any]:
+        told: list[Any] = []
+        listening = asyncio.create_task(collect(machine.events.listen(), told))
+        await go(machine, "CONFIGURE")
+        for run in range(2):
+            await go(machine, "START")
+            await until(lambda: len(told) == run + 1)  # noqa: B023
+            assert machine.state == "RUNNING"
+            await go(machine, "STOP")
+        await go(machine, "EXIT")
+        await listening
+        return told
+
+    assert driven(Empty("empty"), scenario) == [END_OF_STREAM, END_OF_STREAM]
+
+
 def test_a_task_speaks_from_threads_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     task = Recorder()
 
