@@ -10,7 +10,7 @@ under `aliecs-operation-id`, and an error's stable code under `aliecs-error-code
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -37,7 +37,6 @@ from aliecs.errors import (
     TemplateError,
 )
 from aliecs.event.bus import Bus
-from aliecs.event.record import Event as BusEvent
 from aliecs.event.record import User
 from aliecs.interfaces import (
     IConfigurationService,
@@ -84,6 +83,17 @@ class Core:
     """Ends the process, once everything in it has been ended."""
     endpoints: Mapping[str, str] = field(factory=dict)
     now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+
+    def environment(self, environment_id: str) -> Environment:
+        """The environment that a request names. Raises `InvalidInput` and `NotFound`."""
+        if not environment_id:
+            raise InvalidInput("received nil request: the environment id is empty")
+        if not is_identifier(environment_id):
+            raise InvalidInput(
+                f"received bad environment id {environment_id[:40]!r}: it has letters and digits "
+                "of base58 only"
+            )
+        return self.manager.environment(environment_id)
 
 
 @define(eq=False)
@@ -437,22 +447,10 @@ class Control:
             timestamp=self.core.now_ms(),
         )
 
-    # --- events ----------------------------------------------------------------------------
-
-    async def Subscribe(
-        self, request: o2control_pb2.SubscribeRequest, call: ServerCall
-    ) -> AsyncIterator[BusEvent]:
-        """Events of automatic environments."""
-        raise NotImplementedYet("not implemented")
-
     # --- inside ----------------------------------------------------------------------------
 
     def _environment(self, environment_id: str) -> Environment:
-        if not environment_id:
-            raise InvalidInput("received nil request")
-        if not is_identifier(environment_id):
-            raise InvalidInput("received bad environment id")
-        return self.core.manager.environment(environment_id)
+        return self.core.environment(environment_id)
 
     def _task(self, task_id: str) -> Task:
         task = self.core.roster.task(task_id)
@@ -535,8 +533,9 @@ class ExtendedControl:
         self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
         """Bring an environment out of ERROR."""
+        environment = self.core.environment(request.environment_id)
         operation = self.core.manager.control(
-            request.environment_id, Event.RECOVER, User(name=request.requested_by)
+            environment.id, Event.RECOVER, User(name=request.requested_by)
         )
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
