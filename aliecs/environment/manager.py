@@ -89,7 +89,7 @@ class Manager:
             return self._environments[environment_id]
         except KeyError:
             raise NotFound(
-                f"environment not found: no environment with id {environment_id}"
+                f"environment not found: no environment with id {environment_id[:40]}"
             ) from None
 
     def active_detectors(self) -> Sequence[str]:

@@ -178,14 +178,14 @@ class Work:
             environment.fail(
                 cause_of_task(
                     task,
-                    f"not up within {timeout_s:g} s",
+                    f"not up within {timeout_s:g} s{_where_it_should_answer(task)}",
                     environment.facilities.now_ms(),
                     "DEPLOY",
                 )
             )
-        names = [role.path for role in roles]
+        names = [_named(role, environment.task_of(role)) for role in roles]
         return TransitionFailed(
-            f"deployment timed out after {timeout_s:g} s: {len(names)} critical tasks are not up: "
+            f"DEPLOY timed out: {len(names)} critical tasks are not up within {timeout_s:g} s: "
             + first_lines(names, 10)
         )
 
@@ -364,6 +364,17 @@ class Work:
         if timer is not None and timer.active():
             timer.cancel()
         self.environment.auto_stop = None
+
+
+def _named(role: TaskRole, task: Task | None) -> str:
+    return role.path if task is None else f"{task.describe()}{_where_it_should_answer(task)}"
+
+
+def _where_it_should_answer(task: Task) -> str:
+    """What to look at when nothing was heard of a task."""
+    if not task.control_port:
+        return ""
+    return f", nothing in STANDBY answers on its control port {task.control_port}"
 
 
 def _alive(task: Task | None) -> bool:

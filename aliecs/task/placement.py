@@ -221,7 +221,9 @@ def subtract_ranges(
                 break
         else:
             text = str(begin) if begin == end else f"{begin}-{end}"
-            raise LookupError(f"does not offer the static port {text}")
+            raise LookupError(
+                f"does not offer the static port {text}: somebody has it, or it is not for tasks"
+            )
     return left
 
 

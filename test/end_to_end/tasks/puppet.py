@@ -46,6 +46,7 @@ class Puppet(Task):
 def listen() -> socket.socket:
     """Take the control port."""
     listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", int(os.environ["OCC_CONTROL_PORT"])))
     listener.listen()
     return listener
