@@ -18,7 +18,7 @@ test: $(TEST_STAMP)
 	@$(MAKE) --no-print-directory lint types unit
 
 lint: $(TEST_STAMP)
-	$(BIN)/ruff check aliecs test bench twisted
+	$(BIN)/ruff check aliecs bench docs test twisted
 
 types: $(TEST_STAMP)
 	$(BIN)/mypy

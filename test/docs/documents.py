@@ -83,10 +83,11 @@ class Reader:
 
     What a document cannot know is put in: free ports for the usual ones, the id of the environment
     that was created last for `ID`, that of a task with output for `TASK`. `home` is both the home
-    and the first working folder.
+    and the first working folder; `programs` is the folder of the commands.
     """
 
     home: Path
+    programs: Path = BIN
     here: Path = field(init=False)
     grpc_port: int = field(init=False)
     rest_port: int = field(init=False)
@@ -116,14 +117,18 @@ class Reader:
         if block.text.startswith("twistd "):
             self.start_core(block.text)
             return ""
-        done = self._run(self._with_ids(block.text))
+        return self.type(block.text, block.where)
+
+    def type(self, text: str, where: str = "") -> str:
+        """Type commands; gives what came out. One that fails is an error, told as at `where`."""
+        done = self._run(self._with_ids(text))
         self.written += done.stdout + done.stderr
-        assert done.returncode == 0, f"{block.where}\n{block.text}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{where}\n{text}\n{done.stdout}{done.stderr}"
         created = re.findall(r'(?:^environment id: +|"environmentId":")(\w+)', done.stdout, re.M)
         if created:
             self.environment_id = created[-1]
         process = self.house.process
-        if "coconut shutdown" in block.text and process is not None:
+        if "coconut shutdown" in text and process is not None:
             process.wait(END_DEADLINE_S)
         return done.stdout
 
@@ -165,7 +170,7 @@ class Reader:
         outer = outer_environment()
         return {
             **outer,
-            "PATH": f"{BIN}:{outer['PATH']}:{folder_with_curl(self.home / 'bin')}",
+            "PATH": f"{self.programs}:{outer['PATH']}:{folder_with_curl(self.home / 'bin')}",
             "HOME": str(self.home),
             "ALIECS_CONTROLPORT": str(self.grpc_port),
             "ALIECS_RESTPORT": str(self.rest_port),
