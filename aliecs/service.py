@@ -23,6 +23,7 @@ from twisted.application.service import IService, Service
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, Logger
 from twisted.web.server import Site
@@ -44,7 +45,7 @@ from aliecs.errors import AliecsError, SettingsError, Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.record import CoreStart
 from aliecs.integration.factory import known_factories, make_integrations
-from aliecs.interfaces import IConfigurationService
+from aliecs.interfaces import IConfigurationService, ITaskBackend
 from aliecs.journal import Journal
 from aliecs.log import forward_standard_logging, make_observer
 from aliecs.protocol import aliecs_v1_pb2
@@ -63,7 +64,7 @@ LOCK = "core.lock"
 ADDRESSES = "core.json"
 """Where a running core says how it can be reached: the ports that it took."""
 
-STOP_GRACE_S = 1.0
+STOP_GRACE_S = 0.3
 MEGABYTE = 1024 * 1024
 
 
@@ -159,6 +160,7 @@ class CoreParts:
     sources: Sources
     settings: Settings
     ready: bool = field(init=False, default=False)
+    _has_served: bool = field(init=False, default=False)
     _stops: list[tuple[str, Callable[[], Any]]] = field(init=False, factory=list)
     _log: Logger = field(init=False, factory=Logger)
 
@@ -171,6 +173,7 @@ class CoreParts:
         configuration = open_configuration(self.settings.config_service_uri, folder, reactor)
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
+        self._check_ports()
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
         self._stops.append(("journal", journal.stop))
@@ -225,7 +228,7 @@ class CoreParts:
             )
         )
         await manager.close_lost()
-        await self._begin("backend", backend.start(roster), backend.stop)
+        await self._begin("backend", backend.start(roster), lambda: self._let_go(backend))
         roster.start()
         self._stops.append(("roster", roster.stop))
         core = Core(
@@ -244,7 +247,7 @@ class CoreParts:
         )
         await self._open_faces(core)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
-        self.ready = True
+        self.ready = self._has_served = True
         self._begin_watchdog()
 
     async def stop(self) -> None:
@@ -265,6 +268,29 @@ class CoreParts:
     async def _begin(self, name: str, starting: Awaitable[None], stop: Callable[[], Any]) -> None:
         self._stops.append((name, stop))
         await starting
+
+    async def _let_go(self, backend: ITaskBackend) -> None:
+        """Hand over. A core that never served anybody has nothing to hand over, and leaves
+        nothing."""
+        await (backend.stop() if self._has_served else backend.teardown())
+
+    def _check_ports(self) -> None:
+        """Every port can be had. Looked at before anything is touched: a core that cannot serve
+        must not have ended what its predecessor left running."""
+        settings = self.settings
+        address = settings.listen_address
+        ports = {"controlPort": settings.control_port, "restPort": settings.rest_port}
+        if settings.manhole_keys or settings.manhole_password_file:
+            ports["manholePort"] = settings.manhole_port
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        for setting, port in ports.items():
+            try:
+                socket.create_server((address, port), family=family).close()
+            except OSError as error:
+                raise Unavailable(
+                    f"{setting}: {address}:{port} cannot be listened on: {error.strerror or error};"
+                    " stop what uses it, or choose another"
+                ) from error
 
     def _take_folder(self, folder: Path) -> None:
         """Make the working folder, and make sure that no other core works in it."""
@@ -310,7 +336,10 @@ class CoreParts:
                 (aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"], extended),
             ],
         )
-        grpc_port = await server.start()
+        try:
+            grpc_port = await server.start()
+        except Unavailable as error:
+            raise Unavailable(f"controlPort: {error.message}") from error
         self._stops.append(("gRPC", lambda: server.stop(STOP_GRACE_S)))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
         stream = EventStream(core.bus, reactor, version_text())
@@ -332,12 +361,7 @@ class CoreParts:
         reactor: Any = installed_reactor
         try:
             listening = reactor.listenTCP(port, factory, interface=self.settings.listen_address)
-        except OSError as error:
-            cause = getattr(error, "socketError", error)
-            raise Unavailable(
-                f"{setting}: {self.settings.listen_address}:{port} cannot be listened on: {cause}"
-            ) from error
-        except Exception as error:
+        except CannotListenError as error:
             raise Unavailable(f"{setting}: {error}") from error
         self._stops.append((setting, listening.stopListening))
         number: int = listening.getHost().port

@@ -230,6 +230,9 @@ class LocalBackend:
 
     async def teardown(self) -> None:
         """See `ITaskBackend`."""
+        if self._lock < 0:
+            # Nothing was begun, or everything is over: the folder may be another's.
+            return
         await gatherResults(
             [Deferred.fromCoroutine(agent.end(END_DEADLINE_S)) for agent in self._agents.values()]
         )
