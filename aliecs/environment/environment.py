@@ -17,7 +17,9 @@ from twisted.internet.interfaces import IDelayedCall
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task
 from aliecs.environment.machine import EnvironmentState, Event, Machine
+from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
+from aliecs.environment.streams import Streams
 from aliecs.errors import AliecsError
 from aliecs.event.record import (
     EnvironmentEvent,
@@ -83,7 +85,9 @@ class Environment:
     auto_stop: IDelayedCall | None = field(init=False, default=None)
     destruction: Operation | None = field(init=False, default=None)
     """What ends the environment, once it was asked for: nobody else begins anything from then."""
-    _changed: list[Deferred[None]] = field(init=False, factory=list)
+    musters: list[Muster] = field(init=False, factory=list)
+    """Roll-calls under way."""
+    streams: Streams = field(init=False, factory=Streams)
     _reaction: IDelayedCall | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -150,21 +154,6 @@ class Environment:
             for role in self.workflow.task_roles
             if role.status is Status.ACTIVE and (task := self.task_of(role)) is not None
         ]
-
-    async def changed(self, until_s: float) -> None:
-        """Wait until something in the tree is different, at most until `until_s` on the clock. For
-        waits that look again themselves."""
-        change: Deferred[None] = Deferred()
-        self._changed.append(change)
-        clock = self.facilities.clock
-        timer = clock.callLater(max(0.0, until_s - clock.seconds()), self._wake)
-        try:
-            await change
-        finally:
-            if timer.active():
-                timer.cancel()
-            if change in self._changed:
-                self._changed.remove(change)
 
     async def evaluate_call(
         self,
@@ -233,10 +222,12 @@ class Environment:
         role = self._role_of(task)
         if role is not None:
             role.set_status(task.status)
+            self._muster(task)
 
     def task_ended(self, task: Task) -> None:
         """See `TaskOwner`."""
-        self._wake()
+        self._muster(task)
+        self.streams.lose(task)
         if task.end is None or task.end.expected or self.current is Event.DESTROY:
             return
         self.history.complete(task.id, task.end.exit)
@@ -257,9 +248,8 @@ class Environment:
         """See `TaskOwner`."""
         if event is DeviceEventType.TASK_INTERNAL_ERROR:
             self._internal_error(task)
-        elif self._in_run:
-            task.end_of_stream = True
-            self._stop_at_end_of_streams(task)
+        else:
+            self._end_stream(task)
 
     def basic_task_terminated(self, task: Task, result: BasicTaskTerminated) -> None:
         """See `TaskOwner`."""
@@ -281,9 +271,7 @@ class Environment:
                 f"basic task {task.describe()} ended with exit code {result.exit_code}"
                 f"{_last_line(result.stderr)}"
             )
-        if self._in_run:
-            task.end_of_stream = True
-            self._stop_at_end_of_streams(task)
+        self._end_stream(task)
 
     @property
     def _in_run(self) -> bool:
@@ -334,17 +322,15 @@ class Environment:
         cause = self.history.cause
         self.react(self, Event.GO_ERROR, cause.line if cause is not None else "a task failed")
 
-    def _stop_at_end_of_streams(self, ended: Task) -> None:
-        """Stop the run when its streams have ended: all tasks of each class of which one has said
-        so, and the basic tasks. Those that the environment can do without hold no run up that ends
-        by the data of others."""
-        ending = {t.task_class.identifier for t in self.active_tasks() if t.end_of_stream}
-        by_basic = ended.control_mode is ControlMode.BASIC
-        for task in self.active_tasks():
-            basic = task.control_mode is ControlMode.BASIC and (task.critical or by_basic)
-            if (basic or task.task_class.identifier in ending) and not task.end_of_stream:
-                return
-        self.react(self, Event.STOP_ACTIVITY, f"end of stream, at last of task {ended.describe()}")
+    def _end_stream(self, task: Task) -> None:
+        """The stream of a task has ended; with the last of them ends the run."""
+        if self._in_run and self.streams.end(task):
+            reason = f"end of stream, at last of task {task.describe()}"
+            self.react(self, Event.STOP_ACTIVITY, reason)
+
+    def _muster(self, task: Task) -> None:
+        for muster in tuple(self.musters):
+            muster.look(task)
 
     # --- telling ---------------------------------------------------------------------------
 
@@ -386,13 +372,6 @@ class Environment:
                 state=role.state.text if kind == "state" else "",
             )
         )
-        if role is self.root or isinstance(role, TaskRole):
-            self._wake()
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, []
-        for change in changed:
-            change.callback(None)
 
 
 def _last_line(text: str) -> str:

@@ -17,6 +17,7 @@ from aliecs.environment import run
 from aliecs.environment.assembly import Assembly
 from aliecs.environment.history import Cause, cause_of_task, first_lines
 from aliecs.environment.machine import Event
+from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
 from aliecs.errors import AliecsError, Conflict, Exhausted, InvalidInput, TransitionFailed
 from aliecs.language.duration import parse_duration
@@ -37,9 +38,6 @@ from aliecs.workflow.role import TaskRole
 
 if TYPE_CHECKING:
     from aliecs.environment.environment import Environment
-
-NON_CRITICAL_GRACE_S = 3.0
-"""How long a deployment waits for tasks that it can do without, once it has all others."""
 
 STOPPING_PATIENCE_S = 0.5
 """How long GO_ERROR waits for tasks to stop before the state changes. They go on stopping."""
@@ -140,53 +138,36 @@ class Work:
         )
 
     async def _wait_for(self, roles: Sequence[TaskRole], timeout_s: float) -> None:
-        """Wait until all critical tasks are up, and a little for the others. What counts is the
-        state of things at each look, not what was told on the way."""
+        """Wait until all critical tasks of `roles` are up, and a little for the others."""
         environment = self.environment
-        clock = environment.facilities.clock
-        deadline_s = clock.seconds() + timeout_s
-        patience_s: float | None = None
-        while True:
-            ended = [
-                task
-                for role in roles
-                if role.critical and (task := environment.task_of(role)) and not task.living
-            ]
-            if ended:
-                raise self._task_failed("DEPLOY", ended[0], _reason(ended[0]))
-            slow = [
-                role
-                for role in roles
-                if role.status is Status.INACTIVE and _alive(environment.task_of(role))
-            ]
-            critical = [role for role in slow if role.critical]
-            if not slow:
-                return
-            now_s = clock.seconds()
-            if not critical:
-                patience_s = patience_s or min(now_s + NON_CRITICAL_GRACE_S, deadline_s)
-                if now_s >= patience_s:
-                    return
-            if now_s >= deadline_s:
-                raise self._too_slow(critical, timeout_s)
-            await environment.changed(deadline_s if critical else (patience_s or deadline_s))
+        muster = Muster(environment.facilities.clock)
+        environment.musters.append(muster)
+        try:
+            found = (environment.task_of(role) for role in roles)
+            muster.begin((task for task in found if task is not None), timeout_s)
+            result = await muster.over
+        finally:
+            environment.musters.remove(muster)
+            muster.give_up()
+        if isinstance(result, Task):
+            raise self._task_failed("DEPLOY", result, _reason(result))
+        if result is not None:
+            raise self._too_slow(result, timeout_s)
 
-    def _too_slow(self, roles: Sequence[TaskRole], timeout_s: float) -> TransitionFailed:
+    def _too_slow(self, tasks: Sequence[Task], timeout_s: float) -> TransitionFailed:
         environment = self.environment
-        task = environment.task_of(roles[0])
-        if task is not None:
-            environment.fail(
-                cause_of_task(
-                    task,
-                    f"not up within {timeout_s:g} s{_where_it_should_answer(task)}",
-                    environment.facilities.now_ms(),
-                    "DEPLOY",
-                )
+        first = tasks[0]
+        environment.fail(
+            cause_of_task(
+                first,
+                f"not up within {timeout_s:g} s{_where_it_should_answer(first)}",
+                environment.facilities.now_ms(),
+                "DEPLOY",
             )
-        names = [_named(role, environment.task_of(role)) for role in roles]
+        )
         return TransitionFailed(
-            f"DEPLOY timed out: {len(names)} critical tasks are not up within {timeout_s:g} s: "
-            + first_lines(names, 10)
+            f"DEPLOY timed out: {len(tasks)} critical tasks are not up within {timeout_s:g} s: "
+            + first_lines([f"{t.describe()}{_where_it_should_answer(t)}" for t in tasks], 10)
         )
 
     async def _clean_shared_memory(self) -> None:
@@ -229,14 +210,14 @@ class Work:
 
     async def _start(self) -> None:
         environment = self.environment
-        for task in environment.active_tasks():
-            task.end_of_stream = False
+        tasks = environment.active_tasks()
+        environment.streams.begin(tasks)
         told = {
             "runNumber": str(environment.run_number),
             "cleanup": str(run.cleanup_count(environment)),
             **run.arguments(environment, run.START_ARGUMENTS),
         }
-        await self._command(START, environment.active_tasks(), lambda task: told)
+        await self._command(START, tasks, lambda task: told)
 
     async def _stop(self) -> None:
         told = run.arguments(self.environment, run.STOP_ARGUMENTS)
@@ -366,19 +347,11 @@ class Work:
         self.environment.auto_stop = None
 
 
-def _named(role: TaskRole, task: Task | None) -> str:
-    return role.path if task is None else f"{task.describe()}{_where_it_should_answer(task)}"
-
-
 def _where_it_should_answer(task: Task) -> str:
     """What to look at when nothing was heard of a task."""
     if not task.control_port:
         return ""
     return f", nothing in STANDBY answers on its control port {task.control_port}"
-
-
-def _alive(task: Task | None) -> bool:
-    return task is not None and task.living
 
 
 def _reason(task: Task) -> str:

@@ -8,9 +8,9 @@ their way are ended. Tasks are in the roster, and in the journal, before they ar
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -80,8 +80,8 @@ class Plan:
 class Deployer:
     """Deploys for all environments of a core.
 
-    `register` puts a task into the roster before it is launched; `claim` gives an idle task that
-    will do for a request; `make_room` begins to end idle tasks, and is true where there were any.
+    `register` puts a task into the roster before it is launched; `idle` gives idle tasks that may
+    do for a request; `make_room` begins to end idle tasks, and is true where there were any.
     """
 
     backend: ITaskBackend
@@ -90,7 +90,7 @@ class Deployer:
     pace: Pace
     identifiers: IdentifierGenerator
     register: Callable[[Task], None]
-    claim: Callable[[DeploymentRequest], Task | None]
+    idle: Callable[[DeploymentRequest], Iterable[Task]]
     make_room: Callable[[], bool]
     patience_s: float = field(default=PATIENCE_S)
 
@@ -98,13 +98,7 @@ class Deployer:
         """Launch what is wanted. Gives the requests that failed; tasks of the others are attached
         to the owner, and their updates go there."""
         failures: list[DeploymentFailure] = []
-        pending: dict[int, DeploymentRequest] = {}
-        for index, request in enumerate(plan.requests):
-            claimed = self.claim(request)
-            if claimed is None:
-                pending[index] = request
-            else:
-                _attach(claimed, request, plan)
+        pending = await self._claim_idle(plan)
         give_up_at_s = self.clock.seconds() + self.patience_s
         while pending:
             refused = await self._round(plan, pending, failures)
@@ -118,6 +112,32 @@ class Deployer:
             self.make_room()
             await deferLater(self.clock, ROUND_S)
         return failures
+
+    async def _claim_idle(self, plan: Plan) -> dict[int, DeploymentRequest]:
+        """Take idle tasks for what they will do for. Gives the requests that are left, by their
+        place in the plan.
+
+        A process was started with the command of the role that it played before: only where the
+        new role would have started the very same one, it can be taken.
+        """
+        left = dict(enumerate(plan.requests))
+        chosen: dict[int, Task] = {}
+        for index, request in left.items():
+            task = next((t for t in self.idle(request) if t not in chosen.values()), None)
+            if task is not None:
+                chosen[index] = task
+        if not chosen:
+            return left
+        in_role = [
+            evolve(task, role=left[index].role, role_path=left[index].role_path)
+            for index, task in chosen.items()
+        ]
+        commands = await plan.build_commands(in_role)
+        for (index, task), command in zip(chosen.items(), commands, strict=True):
+            # Somebody else may have been faster.
+            if task.claimable and command == task.command:
+                _attach(task, left.pop(index), plan)
+        return left
 
     async def _round(
         self,
@@ -260,7 +280,6 @@ def _attach(task: Task, request: DeploymentRequest, plan: Plan) -> None:
     task.labels = request.labels
     task.outbound = request.outbound
     task.idle_since_s = None
-    task.end_of_stream = False
     if not task.living:
         task.state = State.STANDBY
     task.owner = plan.owner

@@ -8,7 +8,7 @@ end when they are told to, when their time is up, or when their room is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -88,7 +88,7 @@ class Roster:
             pace=self.pace,
             identifiers=self.identifiers,
             register=self._register,
-            claim=self._claim,
+            idle=self._idle,
             make_room=self._make_room,
         )
         self._sweep = LoopingCall(self._end_old_idle_tasks)
@@ -292,10 +292,11 @@ class Roster:
         task.enter(Phase.LAUNCHED)
         self._tell(task, state="LAUNCHED")
 
-    def _claim(self, request: DeploymentRequest) -> Task | None:
-        """An idle task of the same class with the same channels on a host that will do."""
-        if not self.reuse:
-            return None
+    def _idle(self, request: DeploymentRequest) -> Iterator[Task]:
+        """Idle tasks of the same class with the same channels on hosts that will do. Commands and
+        hooks have no process to take over."""
+        if not self.reuse or not request.control_mode.is_controllable:
+            return
         attributes = {host.agent_id: host.attributes for host in self.backend.hosts()}
         names = {channel.name for channel in request.inbound}
         for task in self._tasks.values():
@@ -310,8 +311,7 @@ class Roster:
                     {MACHINE: task.host, **attributes.get(task.agent_id, {})},
                 )
             ):
-                return task
-        return None
+                yield task
 
     def _make_room(self) -> bool:
         idle = [task for task in self._tasks.values() if not task.locked and task.living]

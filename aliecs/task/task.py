@@ -133,7 +133,6 @@ class Task:
     status: Status = Status.INACTIVE
     pid: int = 0
     end: TaskEnd | None = None
-    end_of_stream: bool = False
     unreachable_since_s: float | None = None
     idle_since_s: float | None = None
 

@@ -147,7 +147,9 @@ class ManagerTests(TestCase):
                 return None
 
         house = await self.make(behaviour=Unheard(), options=Options(deploy_timeout_s=0.2))
-        with self.assertRaisesRegex(TransitionFailed, "not up: w.first; w.second"):
+        with self.assertRaisesRegex(
+            TransitionFailed, r"not up within 0.2 s: w\.first .*; w\.second "
+        ):
             await house.create("w")
 
     async def test_a_silent_task_fails_the_transition_at_its_deadline(self) -> None:
