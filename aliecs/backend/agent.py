@@ -19,7 +19,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from aliecs.backend.connection import ExecutorConnection
-from aliecs.backend.detached import ProcessIdentity, ProcessWatch, start_detached
+from aliecs.backend.detached import (
+    CLAIM_DESCRIPTOR,
+    ProcessIdentity,
+    ProcessWatch,
+    start_detached,
+)
 from aliecs.backend.host import HostDefinition, Ledger, task_info
 from aliecs.backend.ports import PortSlice
 from aliecs.errors import AliecsError, Unavailable
@@ -73,6 +78,7 @@ class ExecutorCommand:
             f"--shm-cleaner={self.shared_memory_cleaner}",
             f"--recovery-timeout-s={self.recovery_timeout_s:g}",
             f"--total-bytes={self.log_bytes}",
+            f"--claim={CLAIM_DESCRIPTOR}",
             "--detach",
         ]
 
@@ -167,6 +173,7 @@ class Agent:
                 self.executors.arguments(self.name, self.executor_id),
                 self.executors.environment_of(self.definition),
                 directory,
+                self.ports.lock,
             )
             self._watch = ProcessWatch(self.reactor, identity, self._executor_ended)
         except (AliecsError, OSError, TimeoutError) as error:

@@ -27,6 +27,8 @@ from aliecs.protocol.local import process_start_time
 
 START_DEADLINE_S = 20.0
 MAXIMUM_OUTPUT_BYTES = 65536
+CLAIM_DESCRIPTOR = 3
+"""Under this number an executor finds the claim on the ports of its host."""
 
 
 @frozen
@@ -127,14 +129,24 @@ class _Starting(ProcessProtocol):
 
 
 def start_detached(
-    reactor: Any, command: Sequence[str], environment: Mapping[str, str], directory: Path
+    reactor: Any,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    claim: int,
 ) -> Deferred[ProcessIdentity]:
-    """Start an executor with a command that detaches itself; fires with who it is.
+    """Start an executor with a command that detaches itself; fires with who it is. It gets the
+    descriptor `claim` as its number `CLAIM_DESCRIPTOR`.
 
     Fails with `Unavailable` where it does not start, with what it said.
     """
     starting = _Starting()
     reactor.spawnProcess(
-        starting, command[0], list(command), env=dict(environment), path=str(directory)
+        starting,
+        command[0],
+        list(command),
+        env=dict(environment),
+        path=str(directory),
+        childFDs={0: "w", 1: "r", 2: "r", CLAIM_DESCRIPTOR: claim},
     )
     return starting.identity.addTimeout(START_DEADLINE_S, reactor)

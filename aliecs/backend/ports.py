@@ -1,8 +1,9 @@
 """TCP ports for the tasks of embedded hosts.
 
 All embedded hosts of all cores on a machine share its ports. Each host takes a slice of the range
-for itself, claimed with a file lock that lasts as long as the core; and whatever is offered was
-tried by binding it, since others use ports as well.
+for itself, claimed with a file lock that lasts as long as the core or the executor of the host,
+whichever ends last; and whatever is offered was tried by binding it, since others use ports as
+well.
 """
 
 from __future__ import annotations

@@ -62,6 +62,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=5 * 1024 * 1024 * 1024,
         help="bound of the logs of all tasks (default: %(default)s)",
     )
+    parser.add_argument(
+        "--claim",
+        type=int,
+        metavar="DESCRIPTOR",
+        help="an open descriptor that claims the ports of the host: it is kept as long as tasks may"
+        " listen on them, also without a core",
+    )
     parser.add_argument("--detach", action="store_true", help="leave the terminal and the parent")
     options = parser.parse_args(arguments)
     options.socket = options.socket.absolute()
@@ -142,6 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         sys.exit(f"aliecs-executor: {error}")
+    if options.claim is not None:
+        # Ours alone: a task that inherited it would hold the claim for ever.
+        os.set_inheritable(options.claim, False)
     if options.detach:
         detach()
     log_file = None

@@ -442,6 +442,19 @@ class SuccessionTest(LocalTest):
         await self.backend.start(self.observer)
         assert not alive(executor)
 
+    async def test_ports_stay_claimed_until_the_last_executor_has_ended(self) -> None:
+        self.backend = self.make_backend(recovery_timeout_s=0.5)
+        await self.backend.start(self.observer)
+        mine = {ports.first for ports in self.backend._slices}
+        await self.backend.stop()
+        other = self.claims.claim()
+        assert other.first not in mine
+        other.release()
+        await wait_until(lambda: not marked(self.mark))
+        again = self.claims.claim()
+        assert again.first in mine
+        again.release()
+
     async def test_without_a_successor_executors_end_by_themselves(self) -> None:
         self.backend = self.make_backend(recovery_timeout_s=0.5)
         await self.backend.start(self.observer)
