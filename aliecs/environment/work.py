@@ -19,7 +19,7 @@ from aliecs.environment.history import Cause, cause_of_task, first_lines
 from aliecs.environment.machine import Event
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
-from aliecs.errors import AliecsError, Conflict, Exhausted, InvalidInput, TransitionFailed
+from aliecs.errors import AliecsError, InvalidInput, TransitionFailed
 from aliecs.language.duration import parse_duration
 from aliecs.language.state import State, Status
 from aliecs.protocol.message import ControlMode
@@ -120,7 +120,7 @@ class Work:
         if critical:
             raise self._deployment_failed(critical)
 
-    def _deployment_failed(self, failures: Sequence[DeploymentFailure]) -> AliecsError:
+    def _deployment_failed(self, failures: Sequence[DeploymentFailure]) -> TransitionFailed:
         environment = self.environment
         first = failures[0]
         environment.fail(
@@ -131,10 +131,10 @@ class Work:
                 task_name=first.request.task_class.name,
             )
         )
-        kind = Conflict if any(failure.impossible for failure in failures) else Exhausted
-        return kind(
+        return TransitionFailed(
             f"deployment failed, {len(failures)} critical tasks have no place: "
-            + first_lines([str(failure) for failure in failures])
+            + first_lines([str(failure) for failure in failures]),
+            first.problem,
         )
 
     async def _wait_for(self, roles: Sequence[TaskRole], timeout_s: float) -> None:

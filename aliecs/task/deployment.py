@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from aliecs.errors import AliecsError
+from aliecs.errors import AliecsError, Conflict, Exhausted
 from aliecs.event.record import Traits
 from aliecs.interfaces import ITaskBackend, Offer, TaskLaunch
 from aliecs.journal import Journal
@@ -52,14 +52,14 @@ class DeploymentRequest:
 
 @frozen
 class DeploymentFailure:
-    """A request that came to nothing, and why."""
+    """A request that came to nothing, and why: `Conflict` where no host can run it, `Exhausted`
+    where none has room, or what is wrong with its template."""
 
     request: DeploymentRequest
-    reason: str
-    impossible: bool
+    problem: AliecsError
 
     def __str__(self) -> str:
-        return f"{self.request.role_path} ({self.request.task_class.name}): {self.reason}"
+        return f"{self.request.role_path} ({self.request.task_class.name}): {self.problem.message}"
 
 
 BuildCommands = Callable[[Sequence[Task]], Awaitable[Sequence[ResolvedCommand | AliecsError]]]
@@ -106,8 +106,8 @@ class Deployer:
                 break
             if self.clock.seconds() >= give_up_at_s:
                 for index, request in pending.items():
-                    reason = f"no room within {self.patience_s:g} s: {refused[index]}"
-                    failures.append(DeploymentFailure(request, reason, False))
+                    full = Exhausted(f"no room within {self.patience_s:g} s: {refused[index]}")
+                    failures.append(DeploymentFailure(request, full))
                 break
             self.make_room()
             await deferLater(self.clock, ROUND_S)
@@ -156,7 +156,8 @@ class Deployer:
             self.backend.decline([offer for offer in offers if offer not in used])
         for refused in placement.impossible:
             request = pending.pop(_index(refused.wanted))
-            failures.append(DeploymentFailure(request, f"no host can run it: {refused}", True))
+            impossible = Conflict(f"no host can run it: {refused}")
+            failures.append(DeploymentFailure(request, impossible))
         if placement.placed:
             placed = [(one, pending.pop(_index(one.wanted))) for one in placement.placed]
             await self._launch(plan, placed, used, failures)
@@ -177,7 +178,7 @@ class Deployer:
             launched: list[tuple[Task, DeploymentRequest]] = []
             for task, (_, request), command in zip(tasks, placed, commands, strict=True):
                 if isinstance(command, AliecsError):
-                    failures.append(DeploymentFailure(request, command.message, True))
+                    failures.append(DeploymentFailure(request, command))
                     continue
                 task.command = command
                 launches[task.offer_id].append(_launch(task, command))

@@ -274,7 +274,7 @@ class _Evaluation:
         """Where an output goes: one of `OUTPUTS`."""
         word = self.text(field, scope, what).strip().lower()
         if word not in OUTPUTS:
-            raise self.error(field, f"{what} must be one of {', '.join(OUTPUTS)}, not {word!r}")
+            raise self.error(field, _not_an_output(what, word))
         return word
 
     def duration(self, text: str) -> float:
@@ -303,6 +303,11 @@ def parse_task_class(text: TemplateText) -> TaskClass:
     command = document.optional_mapping(node, "command")
     if command is None:
         raise document.error(node, "a task template needs a 'command'")
+    declared = parse_command(document, command)
+    for what, output in (("stdout", declared.stdout), ("stderr", declared.stderr)):
+        word = output.text.strip().lower()
+        if "{{" not in word and word not in OUTPUTS:
+            raise document.error(output, _not_an_output(what, word))
     warnings: list[str] = []
     connect = parse_channels(document, node, "connect")
     for channel in connect:
@@ -323,9 +328,13 @@ def parse_task_class(text: TemplateText) -> TaskClass:
         bind=parse_channels(document, node, "bind"),
         connect=without_targets(connect),
         constraints=parse_constraints(document, node),
-        command=parse_command(document, command),
+        command=declared,
         warnings=tuple(warnings),
     )
+
+
+def _not_an_output(what: str, word: str) -> str:
+    return f"{what} must be one of {', '.join(OUTPUTS)}, not {word!r}"
 
 
 def _control_mode(document: Document, node: MappingNode, warnings: list[str]) -> ControlMode:

@@ -182,7 +182,7 @@ def test_one_task_does_not_fix_the_output_of_the_next() -> None:
 @pytest.mark.parametrize(
     ("text", "more", "reason"),
     [
-        ("command: {stdout: loud}", {}, "stdout must be one of none, stdout, all, not 'loud'"),
+        ('command: {stdout: "{{ 'loud' }}"}', {}, "stdout must be one of none, stdout, all, not"),
         ("control: {mode: basic}", {"timeout": "soon"}, "timeout of the role: 'soon' is not"),
         ("command: {value: '{{ 1 + }}'}", {}, "command value: the expression ends too early"),
         ("command: {env: ['A={{ b }}']}", {}, "env: unknown name b"),
@@ -301,3 +301,8 @@ def test_a_transition_that_is_out_of_time() -> None:
         parse("properties: {p: \"{{ runtime.Get('a', 'b') }}\"}").build_properties(
             scope, IDENTITY, {}
         )
+
+
+def test_an_output_that_is_none_is_refused_before_anything_runs() -> None:
+    with pytest.raises(TemplateError, match=r":\d+: stdout must be one of .*, not 'loud'"):
+        parse("command: {value: x, stdout: loud}")
