@@ -182,7 +182,7 @@ def test_one_task_does_not_fix_the_output_of_the_next() -> None:
 @pytest.mark.parametrize(
     ("text", "more", "reason"),
     [
-        ('command: {stdout: "{{ 'loud' }}"}', {}, "stdout must be one of none, stdout, all, not"),
+        ("command: {stdout: '{{ upper(\"x\") }}'}", {}, "stdout must be one of none, stdout, all"),
         ("control: {mode: basic}", {"timeout": "soon"}, "timeout of the role: 'soon' is not"),
         ("command: {value: '{{ 1 + }}'}", {}, "command value: the expression ends too early"),
         ("command: {env: ['A={{ b }}']}", {}, "env: unknown name b"),
