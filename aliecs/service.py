@@ -415,6 +415,7 @@ def make_backend(
         executor_command=tuple(command),
         port_claims=PortClaims(first, last),
         identifiers=identifiers,
+        stream_bytes=settings.task_log_stream_mb * MEGABYTE,
         log_bytes=settings.task_log_total_mb * MEGABYTE,
     )
 

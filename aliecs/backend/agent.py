@@ -57,6 +57,8 @@ class ExecutorCommand:
     shell: str
     shared_memory_cleaner: str
     recovery_timeout_s: float
+    stream_bytes: int
+    """Bound of the log of one output stream of a task."""
     log_bytes: int
     """Bound of the logs of all tasks of one host."""
 
@@ -77,6 +79,7 @@ class ExecutorCommand:
             f"--shell={self.shell}",
             f"--shm-cleaner={self.shared_memory_cleaner}",
             f"--recovery-timeout-s={self.recovery_timeout_s:g}",
+            f"--stream-bytes={self.stream_bytes}",
             f"--total-bytes={self.log_bytes}",
             f"--claim={CLAIM_DESCRIPTOR}",
             "--detach",

@@ -47,6 +47,8 @@ from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.local import Hello, short_address
 from aliecs.protocol.mesos_executor_pb2 import Call, Event
 
+STREAM_BYTES = 10 * 1024 * 1024
+"""Bound of the log of one output stream of a task."""
 LOG_BYTES = 5 * 1024 * 1024 * 1024
 """Bound of the logs of all tasks of all hosts."""
 CONNECT_DEADLINE_S = 15.0
@@ -147,6 +149,7 @@ class LocalBackend:
         port_claims: PortClaims | None = None,
         identifiers: IdentifierGenerator | None = None,
         environment: Mapping[str, str] | None = None,
+        stream_bytes: int = STREAM_BYTES,
         log_bytes: int = LOG_BYTES,
     ) -> None:
         names = [host.name for host in hosts]
@@ -166,6 +169,7 @@ class LocalBackend:
         self._identifiers = identifiers or IdentifierGenerator()
         inherited = os.environ if environment is None else environment
         self._environment = {k: v for k, v in inherited.items() if k not in _NOT_INHERITED}
+        self._stream_bytes = stream_bytes
         self._log_bytes = log_bytes
         self._observer: ITaskObserver | None = None
         self._agents: dict[str, Agent] = {}
@@ -266,6 +270,7 @@ class LocalBackend:
             shell=self._shell,
             shared_memory_cleaner=self._shared_memory_cleaner,
             recovery_timeout_s=self._recovery_timeout_s,
+            stream_bytes=self._stream_bytes,
             log_bytes=self._log_bytes // max(1, len(self._definitions)),
         )
         for definition in self._definitions:

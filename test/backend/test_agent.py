@@ -48,7 +48,8 @@ class Scene:
         executors = ExecutorCommand(
             command=("aliecs-executor",), environment={"PATH": "/bin"}, directory=folder,
             socket=folder / "s", token_file=folder / "t", framework_id="framework",
-            shell="/bin/sh", shared_memory_cleaner="", recovery_timeout_s=10, log_bytes=1000,
+            shell="/bin/sh", shared_memory_cleaner="", recovery_timeout_s=10,
+            stream_bytes=100, log_bytes=1000,
         )  # fmt: skip
         self.ports = PortClaims(folder=folder / "ports").claim()
         definition = HostDefinition(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -485,8 +486,10 @@ def launchers(children: Path) -> list[int]:
     """Which of the children of an executor are launchers."""
     found = []
     for pid in map(int, children.read_text().split()):
-        if "launcher.py" in Path(f"/proc/{pid}/cmdline").read_text():
-            found.append(pid)
+        # What is buried just now has no command line any more.
+        with contextlib.suppress(OSError):
+            if "launcher.py" in Path(f"/proc/{pid}/cmdline").read_text():
+                found.append(pid)
     return found
 
 
