@@ -28,7 +28,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, Logger
 from twisted.web.server import Site
 
-from aliecs.api.control import Control, Core, ExtendedControl
+from aliecs.api.control import Control
+from aliecs.api.core import Core
+from aliecs.api.extended import ExtendedControl
 from aliecs.api.manhole import Access, manhole_factory
 from aliecs.api.rest import Rest
 from aliecs.api.stream import EventStream

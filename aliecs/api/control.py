@@ -1,33 +1,31 @@
 """Every operation of the control API, once, on the messages of the protocol.
 
-gRPC serves `Control` and `ExtendedControl` as they are, REST through the JSON mapping of the same
-messages. What may be asked, and how it is refused, is decided here and nowhere else. Nothing here
-runs an operation: that is the environment's own; a handler starts it and waits behind a shield, so
-that a client that goes away ends its waiting only. The operation's id is in the trailing metadata
-under `aliecs-operation-id`, and an error's stable code under `aliecs-error-code`.
+gRPC serves `Control` as it is, REST through the JSON mapping of the same messages; what goes beyond
+the reference is in `extended`. What may be asked, and how it is refused, is decided here and
+nowhere else. Nothing here runs an operation: that is the environment's own; a handler starts it and
+waits, and a client that goes away ends its waiting only. The operation's id is in the trailing
+metadata under `aliecs-operation-id`, and an error's stable code under `aliecs-error-code`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from aliecs.api.core import ERROR_CODE, OPERATION_ID, Core
 from aliecs.api.message import (
     environment_info,
-    operation_message,
-    record_message,
     role_info,
     short_task_infos,
     task_info,
 )
 from aliecs.environment.environment import DETECTORS, Environment
-from aliecs.environment.machine import Event, parse_event
-from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager
+from aliecs.environment.machine import parse_event
+from aliecs.environment.manager import CreationRequest, DestructionRequest
 from aliecs.environment.operation import Operation
 from aliecs.errors import (
     AliecsError,
@@ -36,64 +34,15 @@ from aliecs.errors import (
     NotImplementedYet,
     TemplateError,
 )
-from aliecs.event.bus import Bus
 from aliecs.event.record import User
-from aliecs.interfaces import (
-    IConfigurationService,
-    IIntegration,
-    IIntegrationFactory,
-    IRepositories,
-    ITaskBackend,
-)
 from aliecs.language.glob import compile_glob
-from aliecs.protocol import aliecs_v1_pb2
-from aliecs.protocol.identifier import is_identifier
 from aliecs.protocol.protos import common_pb2, o2control_pb2
-from aliecs.task.roster import Roster
 from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
 from aliecs.workflow.schema import VariableSpecification, describe_template
 
-OPERATION_ID = "aliecs-operation-id"
-ERROR_CODE = "aliecs-error-code"
-
 CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""
-
-LOG_BYTES = 65_536
-RECORDS = 100
-
-
-@define(eq=False)
-class Core:
-    """What the operations work on, and what the core says of itself."""
-
-    manager: Manager
-    roster: Roster
-    backend: ITaskBackend
-    configuration: IConfigurationService
-    repositories: IRepositories
-    integrations: Mapping[str, IIntegration]
-    integration_factories: Mapping[str, IIntegrationFactory]
-    bus: Bus
-    instance_name: str
-    configuration_uri: str
-    version: tuple[int, int, int]
-    shut_down: Callable[[], None]
-    """Ends the process, once everything in it has been ended."""
-    endpoints: Mapping[str, str] = field(factory=dict)
-    now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
-
-    def environment(self, environment_id: str) -> Environment:
-        """The environment that a request names. Raises `InvalidInput` and `NotFound`."""
-        if not environment_id:
-            raise InvalidInput("received nil request: the environment id is empty")
-        if not is_identifier(environment_id):
-            raise InvalidInput(
-                f"received bad environment id {environment_id[:40]!r}: it has letters and digits "
-                "of base58 only"
-            )
-        return self.manager.environment(environment_id)
 
 
 @define(eq=False)
@@ -473,73 +422,6 @@ class Control:
 
     async def _task_infos(self, tasks: Sequence[Task]) -> list[o2control_pb2.ShortTaskInfo]:
         return await short_task_infos(tasks, self.core.backend.framework_id, self.core.roster.pace)
-
-
-@define(eq=False)
-class ExtendedControl:
-    """The service `aliecs.v1.Control`: what goes beyond the reference."""
-
-    core: Core
-
-    async def GetOperation(
-        self, request: aliecs_v1_pb2.GetOperationRequest, call: ServerCall
-    ) -> aliecs_v1_pb2.Operation:
-        """One operation."""
-        return operation_message(self.core.manager.facilities.operations.get(request.id))
-
-    async def ListOperations(
-        self, request: aliecs_v1_pb2.ListOperationsRequest, call: ServerCall
-    ) -> aliecs_v1_pb2.ListOperationsReply:
-        """Operations, newest first."""
-        operations = [
-            operation
-            for operation in reversed(self.core.manager.facilities.operations.all())
-            if request.environment_id in ("", operation.environment_id)
-        ]
-        limit = request.limit or len(operations)
-        return aliecs_v1_pb2.ListOperationsReply(
-            operations=[operation_message(operation) for operation in operations[:limit]]
-        )
-
-    async def GetEnvironmentHistory(
-        self, request: aliecs_v1_pb2.GetEnvironmentHistoryRequest, call: ServerCall
-    ) -> aliecs_v1_pb2.GetEnvironmentHistoryReply:
-        """Records of environments, also of those that ended or never came to be."""
-        if request.id and not is_identifier(request.id):
-            raise InvalidInput("received bad environment id")
-        records = await self.core.manager.records(request.id, request.limit or RECORDS)
-        return aliecs_v1_pb2.GetEnvironmentHistoryReply(
-            environments=[record_message(record) for record in records]
-        )
-
-    async def GetTaskLog(
-        self, request: aliecs_v1_pb2.GetTaskLogRequest, call: ServerCall
-    ) -> aliecs_v1_pb2.GetTaskLogReply:
-        """The last lines that a task wrote."""
-        task = self.core.roster.task(request.task_id)
-        if task is None:
-            raise NotFound("task not found")
-        stderr = request.stream == aliecs_v1_pb2.TASK_STREAM_STDERR
-        text = await self.core.roster.task_log(task, "stderr" if stderr else "stdout", LOG_BYTES)
-        lines = text.splitlines()
-        return aliecs_v1_pb2.GetTaskLogReply(
-            task_id=task.id,
-            host=task.host,
-            stream=request.stream or aliecs_v1_pb2.TASK_STREAM_STDOUT,
-            lines=lines[-request.tail :] if request.tail else lines,
-        )
-
-    async def Recover(
-        self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall
-    ) -> aliecs_v1_pb2.Operation:
-        """Bring an environment out of ERROR."""
-        environment = self.core.environment(request.environment_id)
-        operation = self.core.manager.control(
-            environment.id, Event.RECOVER, User(name=request.requested_by)
-        )
-        call.trailing[OPERATION_ID] = operation.id
-        await operation.wait()
-        return operation_message(operation)
 
 
 async def _shielded(work: Coroutine[Any, Any, Any]) -> Any:

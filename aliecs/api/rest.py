@@ -21,7 +21,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
-from aliecs.api.control import OPERATION_ID, Control, ExtendedControl
+from aliecs.api.control import Control
+from aliecs.api.core import OPERATION_ID
+from aliecs.api.extended import ExtendedControl
 from aliecs.api.mapping import from_value, to_json
 from aliecs.api.stream import EventStream
 from aliecs.environment.machine import Event, parse_event

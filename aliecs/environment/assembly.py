@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from attrs import define, field, frozen
+from attrs import frozen
 
 from aliecs.environment import run
 from aliecs.errors import AliecsError, InvalidInput
 from aliecs.event.record import Traits
-from aliecs.interfaces import ILoaderSources, TemplateText
+from aliecs.interfaces import ILoaderSources
 from aliecs.language.declaration import merge_channels, merge_constraints
 from aliecs.language.functions import PTREE_FUNCTIONS, Library, Objects, Scope, make_library
 from aliecs.task.deployment import DeploymentRequest
@@ -23,9 +23,7 @@ from aliecs.task.task import Task
 from aliecs.task.taskclass import (
     FairmqPlugin,
     ResolvedCommand,
-    TaskClass,
     TaskIdentity,
-    parse_task_class,
 )
 from aliecs.workflow.channel import BoundTask, channel_properties, make_bind_map
 from aliecs.workflow.loader import LoadRequest, Workflow, load
@@ -33,9 +31,6 @@ from aliecs.workflow.role import TaskRole
 
 if TYPE_CHECKING:
     from aliecs.environment.environment import Environment
-
-MOST_CLASSES = 5000
-"""Parsed task templates that are kept."""
 
 
 async def load_workflow(environment: Environment, variables: Mapping[str, str]) -> Workflow:
@@ -75,25 +70,6 @@ def _plugin_functions(environment: Environment) -> Mapping[str, Mapping[str, Cal
         name: integration.load_functions(environment.base_variables)
         for name, integration in environment.facilities.integrations.items()
     }
-
-
-@define(eq=False)
-class TaskClasses:
-    """Task templates, each parsed once, for all environments."""
-
-    _classes: dict[tuple[str, str, str], TaskClass] = field(init=False, factory=dict)
-
-    def task_class(self, text: TemplateText) -> TaskClass:
-        """The parsed form of a task template. Raises `TemplateError`. Threads may share this: what
-        two of them parse at once is the same."""
-        key = (text.repository, text.revision, text.path)
-        task_class = self._classes.get(key)
-        if task_class is None or task_class.text.text != text.text:
-            task_class = parse_task_class(text)
-            while len(self._classes) >= MOST_CLASSES:
-                self._classes.pop(next(iter(self._classes)), None)
-            self._classes[key] = task_class
-        return task_class
 
 
 @frozen

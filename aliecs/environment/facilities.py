@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
-from aliecs.environment.assembly import TaskClasses
 from aliecs.environment.loading import Loaders
 from aliecs.environment.operation import Operations
 from aliecs.event.bus import Bus
@@ -16,6 +15,7 @@ from aliecs.interfaces import IConfigurationService, IIntegration
 from aliecs.journal import Journal
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.task.roster import Roster
+from aliecs.task.taskclass import TaskClasses
 from aliecs.workflow.loader import TemplateCache
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, define, evolve, field, frozen
 
 from aliecs.errors import InvalidInput, Location, TemplateError
 from aliecs.interfaces import TemplateText
@@ -41,6 +41,9 @@ START_TIME_VARIABLE = "pdp_override_run_start_time"
 START_TIME_PROPERTY = "orbit-reset-time"
 DEFAULT_SYSTEM = "FLP"
 """The environment variable O2_SYSTEM of tasks that do not set it."""
+
+MOST_CLASSES = 5000
+"""Parsed task templates that `TaskClasses` keeps."""
 
 
 @frozen
@@ -363,3 +366,22 @@ def _texts(document: Document, node: MappingNode, key: str) -> tuple[tuple[str, 
         else (name, document.scalar(entry.value, f"{name!r} in {key!r}"))
         for name, entry in mapping.entries.items()
     )
+
+
+@define(eq=False)
+class TaskClasses:
+    """Task templates, each parsed once, for all environments."""
+
+    _classes: dict[tuple[str, str, str], TaskClass] = field(init=False, factory=dict)
+
+    def task_class(self, text: TemplateText) -> TaskClass:
+        """The parsed form of a task template. Raises `TemplateError`. Threads may share this: what
+        two of them parse at once is the same."""
+        key = (text.repository, text.revision, text.path)
+        task_class = self._classes.get(key)
+        if task_class is None or task_class.text.text != text.text:
+            task_class = parse_task_class(text)
+            while len(self._classes) >= MOST_CLASSES:
+                self._classes.pop(next(iter(self._classes)), None)
+            self._classes[key] = task_class
+        return task_class

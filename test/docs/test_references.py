@@ -12,7 +12,8 @@ import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
 from aliecs import errors
-from aliecs.api.control import Control, ExtendedControl
+from aliecs.api.control import Control
+from aliecs.api.extended import ExtendedControl
 from aliecs.errors import AliecsError
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2

@@ -1,0 +1,87 @@
+"""What goes beyond the reference: the service `aliecs.v1.Control`, served beside `o2control`."""
+
+from __future__ import annotations
+
+from attrs import define
+
+from aliecs.api.core import OPERATION_ID, Core
+from aliecs.api.message import operation_message, record_message
+from aliecs.environment.machine import Event
+from aliecs.errors import InvalidInput, NotFound
+from aliecs.event.record import User
+from aliecs.protocol import aliecs_v1_pb2
+from aliecs.protocol.identifier import is_identifier
+from aliecs.txgrpc.route import ServerCall
+
+LOG_BYTES = 65_536
+"""How much of a task's output is asked for."""
+
+RECORDS = 100
+"""Records given where the client does not say how many."""
+
+
+@define(eq=False)
+class ExtendedControl:
+    """The service `aliecs.v1.Control`: what goes beyond the reference."""
+
+    core: Core
+
+    async def GetOperation(
+        self, request: aliecs_v1_pb2.GetOperationRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """One operation."""
+        return operation_message(self.core.manager.facilities.operations.get(request.id))
+
+    async def ListOperations(
+        self, request: aliecs_v1_pb2.ListOperationsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListOperationsReply:
+        """Operations, newest first."""
+        operations = [
+            operation
+            for operation in reversed(self.core.manager.facilities.operations.all())
+            if request.environment_id in ("", operation.environment_id)
+        ]
+        limit = request.limit or len(operations)
+        return aliecs_v1_pb2.ListOperationsReply(
+            operations=[operation_message(operation) for operation in operations[:limit]]
+        )
+
+    async def GetEnvironmentHistory(
+        self, request: aliecs_v1_pb2.GetEnvironmentHistoryRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetEnvironmentHistoryReply:
+        """Records of environments, also of those that ended or never came to be."""
+        if request.id and not is_identifier(request.id):
+            raise InvalidInput("received bad environment id")
+        records = await self.core.manager.records(request.id, request.limit or RECORDS)
+        return aliecs_v1_pb2.GetEnvironmentHistoryReply(
+            environments=[record_message(record) for record in records]
+        )
+
+    async def GetTaskLog(
+        self, request: aliecs_v1_pb2.GetTaskLogRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetTaskLogReply:
+        """The last lines that a task wrote."""
+        task = self.core.roster.task(request.task_id)
+        if task is None:
+            raise NotFound("task not found")
+        stderr = request.stream == aliecs_v1_pb2.TASK_STREAM_STDERR
+        text = await self.core.roster.task_log(task, "stderr" if stderr else "stdout", LOG_BYTES)
+        lines = text.splitlines()
+        return aliecs_v1_pb2.GetTaskLogReply(
+            task_id=task.id,
+            host=task.host,
+            stream=request.stream or aliecs_v1_pb2.TASK_STREAM_STDOUT,
+            lines=lines[-request.tail :] if request.tail else lines,
+        )
+
+    async def Recover(
+        self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """Bring an environment out of ERROR."""
+        environment = self.core.environment(request.environment_id)
+        operation = self.core.manager.control(
+            environment.id, Event.RECOVER, User(name=request.requested_by)
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        await operation.wait()
+        return operation_message(operation)

@@ -1,1 +1,0 @@
-"""The control-room page: static files, no build step."""
