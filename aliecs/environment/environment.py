@@ -196,6 +196,14 @@ class Environment:
                 self.history.complete(task.id, last_log_lines=lines[-LOG_LINES:])
                 return
 
+    def as_error(self, problem: Exception, doing: str) -> AliecsError:
+        """What went wrong, in words for people. A fault of ours is logged in full: it must not
+        keep an environment from going on or from ending."""
+        if isinstance(problem, AliecsError):
+            return problem
+        self.log.failure("{doing} broke", doing=doing)
+        return AliecsError(f"a fault of the core: {type(problem).__name__}: {problem}")
+
     def warn(self, text: str) -> None:
         """Say what went wrong without consequence, and keep it for the operator."""
         self.log.warn("{text}", text=text)

@@ -187,11 +187,12 @@ class Manager:
         try:
             await self._load(environment, request, operation)
             self._register(environment)
-        except AliecsError as problem:
+        except Exception as fault:
+            problem = environment.as_error(fault, "loading")
             environment.fail(Cause(problem.message, self.facilities.now_ms()))
             await self._close(environment, EnvironmentState.ERROR)
             self._tell_creation_failed(environment, problem.message)
-            raise
+            raise problem from fault
         try:
             await self._run(environment, Event.DEPLOY, request.user, operation)
             await self._run(environment, Event.CONFIGURE, request.user, operation)

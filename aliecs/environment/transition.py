@@ -77,7 +77,7 @@ class Conductor:
                 "transition_begun", environment.id, {"event": event.value, "user": user.name}
             )
             await self._before(event, source, operation)
-        except (AliecsError, CancelledError) as problem:
+        except Exception as problem:
             failed = self._failed(event, problem)
             if environment.current is event:
                 environment.machine.cancelled()
@@ -101,14 +101,23 @@ class Conductor:
         environment.machine.begin(Event.DESTROY, state, environment.current)
         environment.current_user = operation.user
         environment.current_since_ms = environment.facilities.now_ms()
+        self.record = TransitionRecord(
+            Event.DESTROY.value,
+            state.value,
+            EnvironmentState.DONE.value,
+            environment.current_since_ms,
+            requested_by=operation.user.name,
+            run_number=environment.run_number,
+        )
+        environment.history.transitions.append(self.record)
         environment.tell("workflow teardown started", OpStatus.STARTED, "before_DESTROY")
         leave = f"leave_{state.value}"
         operation.step = leave
         environment.tell("workflow teardown ongoing", OpStatus.ONGOING, leave)
         try:
             await self.hooks.run(leave)
-        except TransitionFailed as failed:
-            environment.warn(failed.message)
+        except Exception as problem:
+            environment.warn(environment.as_error(problem, leave).message)
         if state is EnvironmentState.RUNNING:
             run.ending(environment, "TEARDOWN")
             run.ended(environment, "TEARDOWN")
@@ -120,11 +129,15 @@ class Conductor:
         roster = environment.facilities.roster
         roster.release([task for task in environment.tasks() if task not in hook_tasks])
         environment.tell("running DESTROY hooks", OpStatus.ONGOING, "after_DESTROY")
-        await self.hooks.run_for_teardown(TEARDOWN_MOMENTS)
+        try:
+            await self.hooks.run_for_teardown(TEARDOWN_MOMENTS)
+        except Exception as problem:
+            environment.warn(environment.as_error(problem, "DESTROY").message)
         self.hooks.cancel_pending()
         roster.release(hook_tasks)
         environment.machine.reached()
         environment.machine.finished()
+        self.record.ended_ms = environment.facilities.now_ms()
         environment.tell(
             "environment teardown complete",
             OpStatus.DONE_OK,
@@ -175,8 +188,8 @@ class Conductor:
                 f"after_{event.value}", operation, lambda: self._write_after(event, entered)
             )
             problem = problem or failed
-        except CancelledError as cancelled:
-            problem = self._failed(event, cancelled)
+        except Exception as broken:
+            problem = self._failed(event, broken)
         if event in RUN_ENDS:
             run.forget(environment)
         return problem
@@ -279,14 +292,15 @@ class Conductor:
             "step_done", self.environment.id, {"step": step}
         )
 
-    def _failed(self, event: Event, problem: AliecsError | CancelledError) -> TransitionFailed:
+    def _failed(self, event: Event, problem: Exception) -> TransitionFailed:
         if isinstance(problem, CancelledError):
             why, self._why_aborted = self._why_aborted, ""
             return TransitionFailed(f"{event.value} aborted: {why or 'the core is ending'}")
+        error = self.environment.as_error(problem, event.value)
         self.environment.fail(
-            Cause(f"{event.value}: {problem.message}", self.environment.facilities.now_ms())
+            Cause(f"{event.value}: {error.message}", self.environment.facilities.now_ms())
         )
-        return TransitionFailed(f"transition canceled with error: {problem.message}", problem)
+        return TransitionFailed(f"transition canceled with error: {error.message}", error)
 
     def _close(
         self, event: Event, record: TransitionRecord, problem: TransitionFailed | None

@@ -105,6 +105,7 @@ def test_a_whole_life(core: RunningCore) -> None:
         "START_ACTIVITY",
         "STOP_ACTIVITY",
         "RESET",
+        "DESTROY",
     ]
 
 

@@ -343,7 +343,7 @@ class ManagerTests(TestCase):
         await house.until(lambda: not house.manager.environments(), 10.0)
         self.assertEqual(
             [t.event for t in environment.history.transitions],
-            ["DEPLOY", "CONFIGURE", "START_ACTIVITY", "STOP_ACTIVITY", "RESET"],
+            ["DEPLOY", "CONFIGURE", "START_ACTIVITY", "STOP_ACTIVITY", "RESET", "DESTROY"],
         )
 
     async def test_environments_of_a_core_that_was_killed_are_lost_with_it(self) -> None:
