@@ -68,6 +68,15 @@ class Operation:
             self.failure.raiseException()
         return self.result
 
+    def let_go(self) -> None:
+        """Drop everything but what is told of an operation that is over. A result may be a whole
+        environment, and a failure holds every frame that it came through."""
+        self.result = self.work = self.progress = None
+        problem = self.failure.value if self.failure is not None else None
+        if problem is not None:
+            problem.__cause__ = problem.__context__ = None
+            self.failure = Failure(problem.with_traceback(None))
+
     def finish(self, now_ms: int) -> None:
         """It is over; wake everyone who waits."""
         self.ended_ms = now_ms
@@ -83,6 +92,8 @@ class Operations:
     identifiers: IdentifierGenerator
     now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
     _operations: OrderedDict[str, Operation] = field(init=False, factory=OrderedDict)
+    _held: list[Operation] = field(init=False, factory=list)
+    """Those that are over, and whose results somebody may still be about to take."""
     _log: Logger = field(init=False, factory=Logger)
 
     def start(
@@ -93,6 +104,9 @@ class Operations:
         work: Callable[[Operation], Coroutine[Any, Any, Any]],
     ) -> Operation:
         """Start an operation; `work` is its coroutine, given the operation to report to."""
+        held, self._held = self._held, []
+        for one in held:
+            one.let_go()
         operation = Operation(self.identifiers.new(), kind, user, environment_id, self.now_ms())
         self._operations[operation.id] = operation
         self._forget_old()
@@ -128,6 +142,7 @@ class Operations:
     def _succeeded(self, operation: Operation, result: Any) -> None:
         operation.result = result
         operation.state = OperationState.SUCCEEDED
+        self._held.append(operation)
         operation.finish(self.now_ms())
 
     def _failed(self, operation: Operation, failure: Failure) -> None:
@@ -141,6 +156,7 @@ class Operations:
         operation.failure = failure
         operation.error = failure.getErrorMessage()
         operation.state = OperationState.FAILED
+        self._held.append(operation)
         operation.finish(self.now_ms())
 
     def _forget_old(self) -> None:
