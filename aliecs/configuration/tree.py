@@ -21,7 +21,8 @@ _LONGEST_KEY = 1000
 
 Nested = str | list["Nested"] | dict[str, "Nested"]
 
-_INDEXED = re.compile(r"(.*)\[(0|[1-9][0-9]{0,5})\]", re.DOTALL)
+_INDEXED = re.compile(r"(?!\.{0,2}\[[0-9]+\]\Z)(.*)\[(0|[1-9][0-9]{0,5})\]", re.DOTALL)
+"""A member of a list; what is left without the index must be a key in itself."""
 
 
 class Tree(Protocol):

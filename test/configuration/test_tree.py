@@ -62,6 +62,7 @@ def test_lists_come_back_as_lists() -> None:
     values = flat("a: [x, [y, z], {b: c}]\n")
     assert nest(values) == {"a": ["x", ["y", "z"], {"b": "c"}]}
     assert nest({"a[1]": "no zero"}) == {"a[1]": "no zero"}
+    assert nest({"[0]": "no name", ".[0]": "x"}) == {"[0]": "no name", ".[0]": "x"}
     assert nest({"a[0]": "x", "a": "y"}) == {"a[0]": "x", "a": "y"}
 
 
