@@ -96,7 +96,7 @@ class Roster:
 
     def start(self) -> None:
         """Begin to look after idle tasks. The backend is started by whoever made it."""
-        self._sweep.start(IDLE_SWEEP_S, now=False)
+        self._sweep.start(max(0.1, min(IDLE_SWEEP_S, self.idle_ttl_s / 2)), now=False)
 
     def stop(self) -> None:
         """Stop looking after tasks; they go on."""

@@ -270,14 +270,12 @@ def test_more_than_any_host_has(core: RunningCore) -> None:
     check_refused(core, core.template("too-large"), "FAILED_PRECONDITION", 409, parts)
 
 
-def test_a_port_that_somebody_else_has(core: RunningCore, listener: int) -> None:
+def test_what_could_be_had_at_another_time(core: RunningCore, listener: int) -> None:
+    """A port that somebody else has; and the last of a host, for two. All wait at the same time."""
     parts = ["static-port.only", "no room within 5 s", f"port {listener}", "flp001: "]
-    check_refused(core, core.template("static-port"), "RESOURCE_EXHAUSTED", 429, parts)
-
-
-def test_the_last_of_a_host_for_two(core: RunningCore) -> None:
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(core.create, core.template("half")) for _ in range(2)]
+        check_refused(core, core.template("static-port"), "RESOURCE_EXHAUSTED", 429, parts)
         made = [one.result().id for one in both if one.exception() is None]
         refused = [one.exception() for one in both if one.exception() is not None]
     assert (len(made), len(refused)) == (1, 1)
@@ -468,7 +466,8 @@ def test_a_destruction_aborts_what_runs(core: RunningCore) -> None:
     core.destroy(environment_id)
     record = core.record(environment_id)
     assert [(one.event, one.error) for one in record.transitions][1:] == [
-        ("CONFIGURE", "CONFIGURE aborted: destroyed by somebody")
+        ("CONFIGURE", "CONFIGURE aborted: destroyed by somebody"),
+        ("DESTROY", ""),
     ]
     environment_id = core.create(core.template("pair"), start_s="1").id
     with ThreadPoolExecutor(1) as pool:

@@ -69,36 +69,30 @@ def test_tasks_go_on_and_the_next_core_tells_what_was_lost(
     assert run > lost_run
 
 
-def test_a_run_number_that_was_taken_is_never_given_again(core: RunningCore) -> None:
-    environment_id = core.create(core.template("pair"), start_s="20").id
-    request = o2control_pb2.ControlEnvironmentRequest(id=environment_id, type="START_ACTIVITY")
-    with pytest.raises(RpcError):
-        core.control_stub.ControlEnvironment(request, deadline_s=0.3)
-    assert core.environment(environment_id).currentTransition == "START_ACTIVITY"
-    core.stop(signal.SIGKILL)
-    core.start()
-    record = core.record(environment_id)
-    assert record.cause.line.startswith("lost with the core, during START_ACTIVITY")
-    (lost_run,) = record.run_numbers
-    assert start_run(core)[1] > lost_run
-
-
-def test_a_creation_that_the_core_did_not_survive_is_told_too(core: RunningCore) -> None:
+def test_what_was_under_way_is_told_and_no_run_number_is_given_twice(core: RunningCore) -> None:
+    starting = core.create(core.template("pair"), start_s="2").id
     request = o2control_pb2.NewEnvironmentRequest(
-        workflowTemplate=core.template("pair"), vars={"configure_s": "20"}
+        workflowTemplate=core.template("pair"), vars={"configure_s": "4"}
     )
-    reply = core.control_stub.NewEnvironmentAsync(request, deadline_s=10)
-    environment_id = reply.environment.id
-    core.wait_until(
-        lambda: [e for e in core.environments() if e.currentTransition == "CONFIGURE"],
-        10,
-        "CONFIGURE is under way",
-    )
+    configuring = core.control_stub.NewEnvironmentAsync(request, deadline_s=10).environment.id
+
+    def under_way(event: str) -> bool:
+        return event in [e.currentTransition for e in core.environments()]
+
+    core.wait_until(lambda: under_way("CONFIGURE"), 10, "CONFIGURE is under way")
+    start = o2control_pb2.ControlEnvironmentRequest(id=starting, type="START_ACTIVITY")
+    with pytest.raises(RpcError):
+        core.control_stub.ControlEnvironment(start, deadline_s=0.3)
+    assert under_way("START_ACTIVITY")
+    assert under_way("CONFIGURE")
     core.stop(signal.SIGKILL)
     core.start()
-    record = core.record(environment_id)
-    assert record.state == "ERROR"
-    assert record.cause.line.startswith("lost with the core, during CONFIGURE")
+    for environment_id, event in ((starting, "START_ACTIVITY"), (configuring, "CONFIGURE")):
+        record = core.record(environment_id)
+        assert record.state == "ERROR"
+        assert record.cause.line.startswith(f"lost with the core, during {event}")
+    (lost_run,) = core.record(starting).run_numbers
+    assert start_run(core)[1] > lost_run
 
 
 def test_executors_without_a_core_end_by_themselves(tmp_path: Path) -> None:

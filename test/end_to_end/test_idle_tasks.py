@@ -14,7 +14,7 @@ from test.end_to_end.workflows import BASE, SHELL, workflow
 
 pytestmark = pytest.mark.end_to_end
 
-IDLE_TTL_S = 2
+IDLE_TTL_S = 1
 ON_ONE = "    constraints: [{attribute: machine_id, value: one}]\n"
 FILES = {
     **BASE,
