@@ -51,6 +51,9 @@ DESTINATIONS = {
 }
 """Where tasks are after an event; a deployment is counted by status instead."""
 
+NEED_ALL = frozenset({Event.CONFIGURE, Event.START_ACTIVITY, Event.STOP_ACTIVITY, Event.RESET})
+"""Transitions that every critical task has to make."""
+
 
 @define(eq=False)
 class Work:
@@ -70,6 +73,8 @@ class Work:
             Event.RECOVER: self._recover,
         }
         operation.progress = lambda: self._progress(event)
+        if event in NEED_ALL:
+            self._refuse_dead(event)
         work = works.get(event)
         if work is not None:
             await work()
@@ -83,6 +88,15 @@ class Work:
         else:
             done = sum(1 for role in roles if role.state is state)
         return done, len(roles)
+
+    def _refuse_dead(self, event: Event) -> None:
+        """A critical task that ended a moment ago, before anybody had reacted to it, must not be
+        passed over as one that is not there."""
+        for task in self.environment.tasks():
+            role = task.role
+            assert isinstance(role, TaskRole)
+            if task.critical and not task.living and not role.excluded:
+                raise self._task_failed(event.value, task, f"has ended: {_reason(task)}")
 
     # --- deploy ----------------------------------------------------------------------------
 

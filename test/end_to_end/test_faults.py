@@ -17,19 +17,24 @@ import pytest
 from aliecs.protocol.protos import o2control_pb2
 from aliecs.txgrpc.status import RpcError
 from test.end_to_end.core import RunningCore
-from test.end_to_end.workflows import BASE
+from test.end_to_end.workflows import BASE, workflow
 
 pytestmark = pytest.mark.end_to_end
 
 AT_ONCE_S = 1.0
 """Within this an environment is in ERROR after a critical task has died."""
+SLOW = workflow(
+    "slow",
+    "  - name: needed\n    task: {load: puppet}\n"
+    "  - name: slow\n    vars: {stop_s: '2'}\n    task: {load: puppet}\n",
+)
 NEEDED, OTHER = "pair.needed", "pair.other"
 
 
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCore]:
     folder = tmp_path_factory.mktemp("faults")
-    with RunningCore(folder, hosts=["one", "two"], workflows=BASE) as running:
+    with RunningCore(folder, hosts=["one", "two"], workflows={**BASE, **SLOW}) as running:
         yield running
 
 
@@ -211,6 +216,20 @@ def test_recover_launches_what_is_dead_and_keeps_what_lives(
     os.kill(core.pid(running, NEEDED), signal.SIGHUP)
     core.reaches(running, "ERROR", 10)
     check_told(core, running, NEEDED, "one", "exit code 0")
+
+
+def test_error_does_not_wait_for_slow_tasks_and_recover_does(core: RunningCore) -> None:
+    environment_id = core.create(core.template("slow")).id
+    core.control(environment_id, "START_ACTIVITY")
+    slow = core.pid(environment_id, "slow.slow")
+    os.kill(core.pid(environment_id, "slow.needed"), signal.SIGKILL)
+    core.reaches(environment_id, "ERROR", AT_ONCE_S)
+    assert core.task(environment_id, "slow.slow").state == "RUNNING"
+    core.recover(environment_id)
+    assert core.environment(environment_id).state == "DEPLOYED"
+    assert core.pid(environment_id, "slow.slow") == slow
+    assert core.control(environment_id, "CONFIGURE").state == "CONFIGURED"
+    core.destroy(environment_id)
 
 
 def test_recover_is_for_environments_in_error(core: RunningCore, running: str) -> None:

@@ -200,6 +200,16 @@ class ManagerTests(TestCase):
         self.assertEqual(environment.run_number, 0)
         self.assertIs(environment.root.state, State.ERROR)
 
+    async def test_a_transition_does_not_pass_over_a_critical_task_that_died_just_now(self) -> None:
+        house = await self.make()
+        environment = await house.create("w")
+        task = self.task(house, environment, "w.second")
+        house.backend.end(task.id, MesosState.TASK_FAILED, "killed by SIGKILL")
+        with self.assertRaisesRegex(TransitionFailed, "START_ACTIVITY: task w.second .*SIGKILL"):
+            await house.control(environment, Event.START_ACTIVITY)
+        self.assertIs(environment.state, S.ERROR)
+        self.assertEqual(environment.run_number, 0)
+
     async def test_the_death_of_another_task_is_a_warning(self) -> None:
         house = await self.make()
         environment = await house.create("w")
