@@ -150,17 +150,13 @@ def check_hooks(core: RunningCore, warnings: Sequence[str]) -> None:
     """On each host the hooks before the deployment and at the end were run. What they look for is
     not here, which is a warning in the history and in the log."""
     missing = ("exit code 1", "/etc/profile.d/o2.sh: No such file or directory")
-    # The first of them is to be run by root.
-    refused = missing if os.geteuid() == 0 else ("only root may switch to another user",)
     for host in HOSTS:
-        for moment, hook, told in (
-            ("before_DEPLOY", HOOKS[0], refused),
-            ("DESTROY", HOOKS[1], missing),
-        ):
+        # The workflow wants root for the first of them; the caller's `user` wins over that.
+        for moment, hook in (("before_DEPLOY", HOOKS[0]), ("DESTROY", HOOKS[1])):
             parts = (
                 f"hook at {moment} failed, not critical",
                 f"readout-dataflow.host-{host}.{hook} (host {host}, ",
-                *told,
+                *missing,
             )
             matching = [text for text in warnings if all(part in text for part in parts)]
             assert len(matching) == 1, (parts, warnings)
