@@ -9,7 +9,7 @@ TEST_STAMP := $(VENV)/.installed-test
 KEEP ?=
 ARGUMENTS ?=
 
-.PHONY: demo test lint types unit protocol bench clean
+.PHONY: demo test lint types unit bench protocol clean
 
 demo: $(STAMP)
 	@KEEP=$(KEEP) $(BIN)/python -m aliecs.cli.demo
@@ -39,6 +39,10 @@ $(TEST_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
 		--config-settings editable_mode=compat --editable ".[test]"
 	@touch $@
+
+# What many environments in one core leave behind; prints a table, fails where it is too much.
+bench: $(STAMP)
+	$(BIN)/python bench/twenty_environments.py
 
 # Only after a change of a .proto file; what it generates is committed.
 protocol: $(TEST_STAMP)
