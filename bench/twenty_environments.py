@@ -29,7 +29,8 @@ from uuid import uuid4
 from attrs import frozen
 
 from aliecs.protocol.protos import o2control_pb2
-from aliecs.txgrpc.blocking import BlockingChannel, BlockingStub
+from aliecs.txgrpc.blocking import BlockingChannel
+from aliecs.txgrpc.stub import Stub
 
 TEMPLATE = "builtin/workflows/demo@main"
 HOSTS = ("flp001", "flp002", "epn001")
@@ -78,7 +79,7 @@ def running_core(folder: Path, mark: str) -> Iterator[tuple[int, Any]]:
                 sys.exit(f"the core did not start:\n{(folder / 'core.log').read_text()}")
             time.sleep(0.05)
         with BlockingChannel(json.loads(said.read_text())["grpc"]) as channel:
-            control = BlockingStub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
+            control = Stub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
             yield core.pid, control
             control.Teardown(
                 o2control_pb2.TeardownRequest(reason="measured"), deadline_s=CALL_DEADLINE_S

@@ -34,7 +34,8 @@ from rich.tree import Tree
 from aliecs.errors import AliecsError
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
-from aliecs.txgrpc.blocking import BlockingChannel, BlockingStub
+from aliecs.txgrpc.blocking import BlockingChannel
+from aliecs.txgrpc.stub import Stub
 
 HOSTS = ("flp001", "flp002", "epn001")
 RUNS = 2
@@ -399,7 +400,7 @@ class Demo:
 
 def stub(channel: BlockingChannel, module: Any) -> Any:
     """The control service of a module, as a client."""
-    return BlockingStub(channel, module.DESCRIPTOR.services_by_name["Control"])
+    return Stub(channel, module.DESCRIPTOR.services_by_name["Control"])
 
 
 def beside_python(name: str) -> str:

@@ -23,8 +23,9 @@ from aliecs.cli.output import Output
 from aliecs.errors import Unavailable
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import common_pb2, o2control_pb2
-from aliecs.txgrpc.blocking import BlockingChannel, BlockingStub
+from aliecs.txgrpc.blocking import BlockingChannel
 from aliecs.txgrpc.status import RpcError
+from aliecs.txgrpc.stub import Stub
 
 EXTENDED = aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"]
 CONTROL = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
@@ -86,7 +87,7 @@ class Session:
 
     def stream(self, method: str, request: Any) -> Iterator[Any]:
         """The messages of a stream, as they come."""
-        replies: Iterator[Any] = getattr(BlockingStub(self.channel, CONTROL), method)(request)
+        replies: Iterator[Any] = getattr(Stub(self.channel, CONTROL), method)(request)
         return replies
 
     def _call(self, service: Any, method: str, request: Any, timeout_s: float | None) -> Any:
@@ -94,7 +95,7 @@ class Session:
             limit = "no limit" if timeout_s is None else f"limit {timeout_s:g} s"
             self.output.note(f"{self.settings.endpoint}: {service.full_name}/{method}, {limit}")
         try:
-            return getattr(BlockingStub(self.channel, service), method)(
+            return getattr(Stub(self.channel, service), method)(
                 request, deadline_s=timeout_s
             )
         except RpcError as error:
@@ -187,7 +188,7 @@ class _Watch:
         if self._failed or not self.session.has_extended():
             return
         request = aliecs_v1_pb2.ListOperationsRequest(environment_id=self.environment_id, limit=20)
-        stub = BlockingStub(self.session.channel, EXTENDED)
+        stub = Stub(self.session.channel, EXTENDED)
         try:
             reply = stub.ListOperations(request, deadline_s=_ASIDE_TIMEOUT_S)
         except RpcError:

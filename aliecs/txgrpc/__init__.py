@@ -1,8 +1,9 @@
 """gRPC inside Twisted: the one place that knows the library `grpc`.
 
-    client     channels and stubs for Twisted coroutines
+    client     channels for Twisted coroutines
     server     a server whose handlers are Twisted coroutines
-    blocking   channels and stubs for command lines
+    blocking   channels for command lines
+    stub       a protobuf service on a channel of either kind
     native     the same server on a bare asyncio loop, without Twisted (small processes: tasks)
     route      what a server serves: paths, codecs, handlers; and what a handler sees of a call
     status     errors, both ways

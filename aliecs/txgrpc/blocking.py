@@ -1,22 +1,21 @@
 """gRPC channels for command lines: the same calls and the same errors, without a reactor.
 
 with BlockingChannel("127.0.0.1:32102") as channel:
-    control = BlockingStub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
+    control = Stub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
     reply = control.GetFrameworkInfo(GetFrameworkInfoRequest(), deadline_s=5)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
 
-from aliecs.txgrpc.route import service_methods
 from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
+from aliecs.txgrpc.stub import Decode, Encode
 
 OPTIONS: Mapping[str, int | str] = {
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
@@ -25,8 +24,6 @@ OPTIONS: Mapping[str, int | str] = {
 }
 
 Metadata = Mapping[str, "str | bytes"]
-Encode = Callable[[Any], bytes]
-Decode = Callable[[bytes], Any]
 
 
 class BlockingUnary:
@@ -143,25 +140,3 @@ class BlockingChannel:
         return frozenset(
             service.name for reply in replies for service in reply.list_services_response.service
         )
-
-
-class BlockingStub:
-    """A protobuf service on a channel: one attribute for each of its methods, `BlockingUnary` or
-    `BlockingStreaming`."""
-
-    def __init__(self, channel: BlockingChannel, service: ServiceDescriptor) -> None:
-        self._service = service.full_name
-        self._methods: dict[str, BlockingUnary | BlockingStreaming] = {}
-        for name, method in service_methods(service).items():
-            make = channel.streaming if method.streams else channel.unary
-            self._methods[name] = make(
-                method.path,
-                lambda request: bytes(request.SerializeToString()),
-                method.reply.FromString,
-            )
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._methods[name]
-        except KeyError:
-            raise AttributeError(f"the service {self._service} has no method {name}") from None

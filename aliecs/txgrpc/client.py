@@ -20,12 +20,11 @@ from typing import Any
 import grpc
 import grpc.aio
 from attrs import frozen
-from google.protobuf.descriptor import ServiceDescriptor
 from twisted.internet.defer import Deferred
 
 from aliecs.txgrpc.bridge import in_loop
-from aliecs.txgrpc.route import service_methods
 from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
+from aliecs.txgrpc.stub import Decode, Encode
 
 OPTIONS: Mapping[str, int | str] = {
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
@@ -48,8 +47,6 @@ KEEPALIVE: Mapping[str, int | str] = {
 }
 
 Metadata = Mapping[str, "str | bytes"]
-Encode = Callable[[Any], bytes]
-Decode = Callable[[bytes], Any]
 
 
 @frozen
@@ -256,25 +253,3 @@ class Channel:
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()
-
-
-class Stub:
-    """A protobuf service on a channel: one attribute for each of its methods, `Unary` or
-    `Streaming`."""
-
-    def __init__(self, channel: Channel, service: ServiceDescriptor) -> None:
-        self._service = service.full_name
-        self._methods: dict[str, Unary | Streaming] = {}
-        for name, method in service_methods(service).items():
-            make = channel.streaming if method.streams else channel.unary
-            self._methods[name] = make(
-                method.path,
-                lambda request: bytes(request.SerializeToString()),
-                method.reply.FromString,
-            )
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._methods[name]
-        except KeyError:
-            raise AttributeError(f"the service {self._service} has no method {name}") from None

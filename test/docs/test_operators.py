@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from aliecs.protocol.protos import o2control_pb2
-from aliecs.txgrpc.blocking import BlockingChannel, BlockingStub
+from aliecs.txgrpc.blocking import BlockingChannel
 from aliecs.txgrpc.status import RpcError
+from aliecs.txgrpc.stub import Stub
 from test.docs.documents import DOCS, Reader, blocks
 from test.docs.test_references import table
 
@@ -50,7 +51,7 @@ def test_what_is_not_offered_says_so(reader: Reader) -> None:
     refused = [row[0] for row in table("api.md", "### o2control.Control") if row[1] == "no"]
     assert refused
     with BlockingChannel(f"127.0.0.1:{reader.grpc_port}") as channel:
-        stub = BlockingStub(channel, service)
+        stub = Stub(channel, service)
         for name in refused:
             method = service.methods_by_name[name]
             request = getattr(o2control_pb2, method.input_type.name)()

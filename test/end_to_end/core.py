@@ -26,7 +26,8 @@ from uuid import uuid4
 
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
-from aliecs.txgrpc.blocking import BlockingChannel, BlockingStub
+from aliecs.txgrpc.blocking import BlockingChannel
+from aliecs.txgrpc.stub import Stub
 
 MARK = "TEST_OF_ALIECS"
 START_DEADLINE_S = 30.0
@@ -120,9 +121,9 @@ class RunningCore:
         self.addresses = json.loads(said.read_text())
         self.channel = BlockingChannel(self.addresses["grpc"])
         service = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
-        self.control_stub = BlockingStub(self.channel, service)
+        self.control_stub = Stub(self.channel, service)
         extended = aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"]
-        self.extended = BlockingStub(self.channel, extended)
+        self.extended = Stub(self.channel, extended)
 
     def teardown(self) -> None:
         """The explicit order, and the end of the process."""

@@ -31,11 +31,12 @@ from aliecs.protocol.protos.occ_pb2 import (
     TransitionReply,
     TransitionRequest,
 )
-from aliecs.txgrpc.blocking import BlockingChannel, BlockingStub
-from aliecs.txgrpc.client import Channel, Stub
+from aliecs.txgrpc.blocking import BlockingChannel
+from aliecs.txgrpc.client import Channel
 from aliecs.txgrpc.route import Route, ServerCall
 from aliecs.txgrpc.server import Server, shield
 from aliecs.txgrpc.status import DETAILS_LIMIT_BYTES, RpcError
+from aliecs.txgrpc.stub import Stub
 
 OCC = occ_pb2.DESCRIPTOR.services_by_name["Occ"]
 
@@ -319,7 +320,7 @@ class TxgrpcTests(TestCase):
         def command_line() -> None:
             with BlockingChannel(f"127.0.0.1:{self.port}") as channel:
                 channel.ready(5)
-                occ = BlockingStub(channel, OCC)
+                occ = Stub(channel, OCC)
                 reply, trailing = occ.GetState.answer(GetStateRequest(), deadline_s=5)
                 assert (reply.pid, trailing["aliecs-operation-id"]) == (7, "42")
                 events = list(occ.EventStream(EventStreamRequest(), deadline_s=5))
