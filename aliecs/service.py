@@ -137,6 +137,10 @@ class CoreService(Service):
             except AliecsError as error:
                 self._give_up(error.message)
             except Exception:
+                if not self.running:
+                    # Cancelled by `_stop`: whatever was awaited ended in the middle.
+                    self.log.info("told to stop before the core was up")
+                    return
                 self.log.failure("the core cannot start")
                 self._give_up("this is a fault of ours")
 
@@ -151,6 +155,7 @@ class CoreService(Service):
     async def _stop(self) -> None:
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
+            await self._starting
         if self.core is not None:
             await self.core.stop()
 

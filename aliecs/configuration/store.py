@@ -41,7 +41,9 @@ class ThreadedStore:
             raise
 
     async def stop(self) -> None:
-        """See `IConfigurationStore.stop`."""
+        """See `IConfigurationStore.stop`. Nothing to do where the start failed."""
+        if not self._thread.started:
+            return
         await self._do(self.tree.close)
         self._thread.stop()
 

@@ -159,7 +159,8 @@ class Repositories:
         for turn in waiting:
             turn.addTimeout(_STOPPING_TIMEOUT_S, self._reactor)
         await DeferredList(waiting, consumeErrors=True)
-        self._threads.stop()
+        if self._threads.started:
+            self._threads.stop()
 
     async def refresh(self, identifier: str = "") -> None:
         """Coroutine. Fetch what is new in one repository, or in all. Raises the first problem."""

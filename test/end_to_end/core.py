@@ -93,13 +93,12 @@ class RunningCore:
         if kind is None:
             assert not left, f"left behind: {left}\n{self.log()}"
 
-    def start(self) -> None:
-        """Start the service and wait until it serves."""
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start the service and wait for nothing."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "settings.yaml"
         path.write_text(json.dumps(self.settings, indent=1))
-        said = self.working_dir / "core.json"
-        said.unlink(missing_ok=True)
+        (self.working_dir / "core.json").unlink(missing_ok=True)
         with (self.folder / "core.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -117,6 +116,12 @@ class RunningCore:
                 env={**outer_environment(), **self.variables, MARK: self.mark},
                 start_new_session=True,
             )
+        return self.process
+
+    def start(self) -> None:
+        """Start the service and wait until it serves."""
+        self.launch()
+        said = self.working_dir / "core.json"
         self.wait_until(said.exists, START_DEADLINE_S, "the core serves")
         self.addresses = json.loads(said.read_text())
         self.channel = BlockingChannel(self.addresses["grpc"])

@@ -1,7 +1,9 @@
-"""A core that cannot start says why in one line that names the setting, and leaves nothing."""
+"""A core that cannot start says why in one line that names the setting, and leaves nothing; nor
+does one that is told to stop before it is up."""
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -79,3 +81,22 @@ def test_the_folder_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = str(tmp_path / "file" / "core")
     check_refused(tmp_path, {"coreWorkingDir": folder}, f"coreWorkingDir: {folder} cannot be used")
+
+
+def test_the_configuration_cannot_be_opened(tmp_path: Path) -> None:
+    uri = f"sqlite://{tmp_path}/nowhere/configuration.db"
+    check_refused(tmp_path, {"configServiceUri": uri}, f"{tmp_path}/nowhere is no folder")
+
+
+@pytest.mark.parametrize("sight", ["reactor class", "Factory starting", "is process"])
+def test_a_core_is_told_to_stop_before_it_is_up(tmp_path: Path, sight: str) -> None:
+    core = RunningCore(tmp_path, hosts=["one", "two"], settings={"recoveryTimeout": "1s"})
+    try:
+        process = core.launch()
+        core.wait_until(lambda: sight in core.log(), 20, sight)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == -signal.SIGTERM
+        assert "critical" not in core.log()
+    finally:
+        left = core.end_processes()
+    assert not left
