@@ -206,7 +206,7 @@ class CoreParts:
             factory.endpoint_setting: endpoint_of(settings, factory.endpoint_setting)
             for factory in factories.values()
         }
-        integrations = make_integrations(settings.integration_plugins, endpoints)
+        integrations = make_integrations(settings.integration_plugins, endpoints, reactor)
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
         backend = make_backend(settings, folder, identifiers)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface import implementer
 
 from aliecs.errors import SettingsError
+from aliecs.integration.guarded import GuardedIntegration
 from aliecs.interfaces import IIntegration, IIntegrationFactory
 
 
@@ -40,11 +42,12 @@ def known_factories() -> Mapping[str, IIntegrationFactory]:
 
 
 def make_integrations(
-    names: Sequence[str], endpoints: Mapping[str, str]
+    names: Sequence[str], endpoints: Mapping[str, str], clock: Any
 ) -> Mapping[str, IIntegration]:
-    """The integrations of the setting `integrationPlugins`, in its order.
+    """The integrations of the setting `integrationPlugins`, in its order, each behind a wall.
 
-    `endpoints` maps setting names to endpoints. Raises `SettingsError` for a name nobody provides.
+    `endpoints` maps setting names to endpoints; `clock` is the reactor. Raises `SettingsError` for
+    a name nobody provides, and for a plugin that cannot be made.
     """
     factories = known_factories()
     made: dict[str, IIntegration] = {}
@@ -55,5 +58,12 @@ def make_integrations(
             raise SettingsError(
                 f"integrationPlugins: there is no plugin {name!r}; there are {there}"
             )
-        made[name] = factory.make(endpoints.get(factory.endpoint_setting, ""))
+        try:
+            inner = factory.make(endpoints.get(factory.endpoint_setting, ""))
+        except Exception as error:
+            raise SettingsError(
+                f"integrationPlugins: the plugin {name!r} cannot be made: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        made[name] = GuardedIntegration(inner, clock)
     return made

@@ -134,7 +134,7 @@ class House:
             Facilities(
                 roster=made,
                 configuration=configuration,
-                integrations=make_integrations(["testplugin"], {}),
+                integrations=make_integrations(["testplugin"], {}, clock),
                 loaders=loaders,
                 bus=bus,
                 journal=journal,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -15,20 +16,20 @@ from aliecs.interfaces import Call, IIntegration, IIntegrationFactory
 def test_the_test_plugin_is_found_and_complete() -> None:
     factory = known_factories()["testplugin"]
     verifyObject(IIntegrationFactory, factory)
-    made = make_integrations(["testplugin"], {"testPluginEndpoint": "//127.0.0.1:0"})
+    made = make_integrations(["testplugin"], {"testPluginEndpoint": "//127.0.0.1:0"}, Clock())
     verifyObject(IIntegration, made["testplugin"])
     assert made["testplugin"].endpoint == "//127.0.0.1:0"
 
 
 def test_an_unknown_plugin_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="no plugin 'testplug'; there are testplugin"):
-        make_integrations(["testplug"], {})
+        make_integrations(["testplug"], {}, Clock())
 
 
 class TestPluginTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.seen: dict[str, str] = {}
-        self.functions = make_integrations(["testplugin"], {})["testplugin"].functions()
+        self.functions = make_integrations(["testplugin"], {}, Clock())["testplugin"].functions()
 
     def call(self, name: str, **variables: str) -> Deferred[str]:
         call = Call(
