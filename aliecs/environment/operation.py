@@ -51,22 +51,23 @@ class Operation:
     failure: Failure | None = None
     result: Any = None
     work: Deferred[Any] | None = None
-    _waiting: list[Deferred[None]] = field(factory=list)
+    _waiting: list[Deferred[Any]] = field(factory=list)
 
     async def wait(self) -> Any:
         """Wait until it is over and give its result, or raise its error. Whoever cancels this ends
         its own waiting and nothing else."""
+        result = self.result
         if self.state is OperationState.RUNNING:
-            over: Deferred[None] = Deferred()
+            over: Deferred[Any] = Deferred()
             self._waiting.append(over)
             try:
-                await over
+                result = await over
             finally:
                 if over in self._waiting:
                     self._waiting.remove(over)
         if self.failure is not None:
             self.failure.raiseException()
-        return self.result
+        return result
 
     def let_go(self) -> None:
         """Drop everything but what is told of an operation that is over. A result may be a whole
@@ -78,11 +79,12 @@ class Operation:
             self.failure = Failure(problem.with_traceback(None))
 
     def finish(self, now_ms: int) -> None:
-        """It is over; wake everyone who waits."""
+        """It is over; hand the result to everyone who waits."""
         self.ended_ms = now_ms
         waiting, self._waiting = self._waiting, []
+        result = self.result
         for over in waiting:
-            over.callback(None)
+            over.callback(result)
 
 
 @define(eq=False)
@@ -93,7 +95,8 @@ class Operations:
     now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
     _operations: OrderedDict[str, Operation] = field(init=False, factory=OrderedDict)
     _held: list[Operation] = field(init=False, factory=list)
-    """Those that are over, and whose results somebody may still be about to take."""
+    """Those that ended since the last one was started: whoever started one of them, and found it
+    over at once, is still to take its result."""
     _log: Logger = field(init=False, factory=Logger)
 
     def start(

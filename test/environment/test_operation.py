@@ -46,6 +46,22 @@ class OperationTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(one) for one in waiting[1:]], ["done", "done"])
         self.assertEqual(operation.ended_ms, 5)
 
+    def test_one_who_starts_the_next_takes_nothing_from_the_others(self) -> None:
+        gate: Deferred[str] = Deferred()
+
+        async def work(operation: Operation) -> str:
+            return await gate
+
+        async def eager() -> None:
+            await operation.wait()
+            self.start(work)
+
+        operation = self.start(work)
+        first, second = Deferred.fromCoroutine(eager()), self.wait(operation)
+        gate.callback("done")
+        self.successResultOf(first)
+        self.assertEqual(self.successResultOf(second), "done")
+
     def test_one_that_is_over_at_once_can_be_waited_for(self) -> None:
         async def work(operation: Operation) -> str:
             return "done"
