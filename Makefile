@@ -40,9 +40,10 @@ $(TEST_STAMP): $(STAMP)
 		--config-settings editable_mode=compat --editable ".[test]"
 	@touch $@
 
-# What many environments in one core leave behind; prints a table, fails where it is too much.
+# What many environments in one core leave behind, and what each task of a large one costs.
 bench: $(STAMP)
 	$(BIN)/python bench/twenty_environments.py
+	$(BIN)/python bench/large_environment.py
 
 # Only after a change of a .proto file; what it generates is committed.
 protocol: $(TEST_STAMP)
