@@ -16,6 +16,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
 from aliecs.backend.connection import ExecutorConnection
@@ -26,6 +27,7 @@ from aliecs.backend.detached import (
     start_detached,
 )
 from aliecs.backend.host import HostDefinition, Ledger, task_info
+from aliecs.backend.leftover import end_processes_of
 from aliecs.backend.ports import PortSlice
 from aliecs.errors import AliecsError, Unavailable
 from aliecs.interfaces import HostInfo, ITaskObserver, MesosState, Offer, TaskLaunch, TaskUpdate
@@ -215,10 +217,23 @@ class Agent:
             log.error("{reason}; another one is started in {seconds:g} s",
                       reason=reason, seconds=self._restart_s)  # fmt: skip
             self.observer.executor_lost(self.agent_id, self.executor_id, self.name, reason)
-        for task_id in list(self.ledger.tasks):
+        tasks = list(self.ledger.tasks)
+        if tasks:
+            Deferred.fromCoroutine(self._end_leftovers(frozenset(tasks)))
+        for task_id in tasks:
             self._lose(task_id, MesosState.TASK_FAILED, reason, "REASON_EXECUTOR_TERMINATED")
         self._start_later()
         self._wake()
+
+    async def _end_leftovers(self, task_ids: frozenset[str]) -> None:
+        try:
+            ended = await deferToThread(end_processes_of, task_ids)
+        except Exception:
+            log.failure("ending what the executor of {host} left", host=self.name)
+            return
+        if ended:
+            log.warn("{count} processes that the executor of {host} left were ended",
+                     count=ended, host=self.name)  # fmt: skip
 
     async def connected(self, deadline_s: float) -> bool:
         """Wait until the executor can be reached; False where that took too long."""

@@ -17,6 +17,10 @@ import msgspec
 from aliecs.errors import InvalidInput
 
 VERSION = 1
+TASK_MARK = "ALIECS_TASK_ID"
+"""Environment variable with the id of the task that a process was started for: all descendants of a
+task have it, whatever session they have moved to. The launcher, which can import nothing, has the
+name for itself."""
 MAXIMUM_HELLO_BYTES = 4096
 
 
@@ -70,3 +74,14 @@ def process_start_time(pid: int) -> int:
     except OSError:
         return 0
     return int(fields[19])
+
+
+def task_of_process(pid: int) -> str:
+    """The id of the task that a process was started for, empty where it cannot be read."""
+    prefix = f"{TASK_MARK}=".encode()
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    found = (entry.removeprefix(prefix) for entry in entries if entry.startswith(prefix))
+    return next(found, b"").decode(errors="replace")

@@ -28,13 +28,20 @@ SLOW = workflow(
     "  - name: needed\n    task: {load: puppet}\n"
     "  - name: slow\n    vars: {stop_s: '2'}\n    task: {load: puppet}\n",
 )
+SCRIPTS = workflow(
+    "scripts",
+    "  - name: script\n    constraints: [{attribute: machine_id, value: one}]\n"
+    "    task: {load: shell}\n",
+)
 NEEDED, OTHER = "pair.needed", "pair.other"
 
 
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCore]:
     folder = tmp_path_factory.mktemp("faults")
-    with RunningCore(folder, hosts=["one", "two"], workflows={**BASE, **SLOW}) as running:
+    with RunningCore(
+        folder, hosts=["one", "two"], workflows={**BASE, **SLOW, **SCRIPTS}
+    ) as running:
         yield running
 
 
@@ -185,6 +192,27 @@ def test_the_launcher_is_killed(core: RunningCore, running: str) -> None:
     core.wait_until(lambda: children(executor), 10, "another launcher")
     environment_id = core.create(core.template("pair")).id
     assert core.control(environment_id, "START_ACTIVITY").state == "RUNNING"
+    core.destroy(environment_id, force=True)
+
+
+def test_an_executor_and_its_launcher_are_killed_at_once(core: RunningCore) -> None:
+    """Nobody is left there to end what a task has started itself, in a session of its own."""
+    script = "setsid sleep 4321 & sleep 4322"
+    environment_id = core.create(core.template("scripts"), script=script).id
+    assert core.control(environment_id, "START_ACTIVITY").state == "RUNNING"
+    sleeps = {"sleep 4321", "sleep 4322"}
+    core.wait_until(lambda: sleeps <= {text for _, text in core.processes()}, 5, "both sleep")
+    executor = core.find_process("aliecs.executor.main --socket", "--host=one")
+    (launcher,) = children(executor)
+    os.kill(executor, signal.SIGSTOP)
+    os.kill(launcher, signal.SIGKILL)
+    os.kill(executor, signal.SIGKILL)
+    core.reaches(environment_id, "ERROR", AT_ONCE_S)
+    core.wait_until(
+        lambda: sleeps.isdisjoint(text for _, text in core.processes()),
+        5,
+        "what the task started has ended",
+    )
     core.destroy(environment_id, force=True)
 
 

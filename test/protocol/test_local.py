@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from aliecs.errors import InvalidInput
-from aliecs.protocol.local import Hello, decode_hello, process_start_time, short_address
+from aliecs.executor import launcher
+from aliecs.protocol.local import (
+    TASK_MARK,
+    Hello,
+    decode_hello,
+    process_start_time,
+    short_address,
+    task_of_process,
+)
 
 HELLO = Hello(host="flp001", executor_id="2oE", token="very-secret", pid=4711)
 
@@ -42,3 +51,13 @@ def test_a_process_has_one_start_time() -> None:
     own = process_start_time(os.getpid())
     assert own > 0 and own == process_start_time(os.getpid())
     assert process_start_time(2**22 + 1) == 0
+
+
+def test_a_process_says_which_task_it_belongs_to() -> None:
+    # The launcher can import nothing, and has the name for itself.
+    assert launcher.MARK == TASK_MARK
+    with subprocess.Popen(["sleep", "60"], env={TASK_MARK: "2oDvieFrVTi"}) as process:
+        assert task_of_process(process.pid) == "2oDvieFrVTi"
+        process.kill()
+    assert task_of_process(process.pid) == ""
+    assert task_of_process(os.getpid()) == ""
