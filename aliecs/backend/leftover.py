@@ -28,13 +28,15 @@ def end_processes_of(task_ids: Set[str]) -> int:
     """
     killed: set[int] = set()
     deadline = time.monotonic() + DEADLINE_S
-    while found := _processes_of(task_ids):
+    empty_looks = 0
+    # A process in the middle of exec cannot be recognised: nothing has to be found twice.
+    while empty_looks < 2 and time.monotonic() < deadline:
+        found = _processes_of(task_ids)
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         killed.update(found)
-        if time.monotonic() > deadline:
-            break
+        empty_looks = 0 if found else empty_looks + 1
         time.sleep(INTERVAL_S)
     return len(killed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,10 @@ def test_a_process_says_which_task_it_belongs_to() -> None:
     # The launcher can import nothing, and has the name for itself.
     assert launcher.MARK == TASK_MARK
     with subprocess.Popen(["sleep", "60"], env={TASK_MARK: "2oDvieFrVTi"}) as process:
+        # In the middle of exec there is nothing to read.
+        deadline = time.monotonic() + 10
+        while not task_of_process(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert task_of_process(process.pid) == "2oDvieFrVTi"
         process.kill()
     assert task_of_process(process.pid) == ""
