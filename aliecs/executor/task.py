@@ -7,6 +7,7 @@ becomes of it, it reports through its `Surroundings`. The kinds are in `controll
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ class Surroundings:
     times: Times = field(factory=Times)
 
 
-class Task:
+class Task(ABC):
     """What all kinds of tasks share. Subclasses say what launching, moving and killing mean."""
 
     keep_bytes = 4096
@@ -115,21 +116,21 @@ class Task:
         """How long the task can still be addressed after its last status update."""
         return 0.0
 
+    @abstractmethod
     def launch(self) -> None:
         """Begin. TASK_RUNNING or a terminal state is reported."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def transition(self, command: TransitionCommand) -> Outcome:
         """Take the task to another state. Never raises `AliecsError`."""
-        raise NotImplementedError
 
     async def trigger(self) -> str:
         """Start the process of a hook; the text of the error, empty where it started."""
         return f"task {self.task_id} is no hook and cannot be triggered"
 
+    @abstractmethod
     def kill(self) -> None:
         """Begin to end. A terminal state is reported."""
-        raise NotImplementedError
 
     def forget(self) -> None:
         """From now on nobody can address the task: leave no process."""

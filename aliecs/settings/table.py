@@ -56,10 +56,6 @@ class Setting:
     used: bool
     secret: bool
 
-    @property
-    def environment_variable(self) -> str:
-        return "ALIECS_" + self.key.upper().replace(".", "_")
-
     def show(self, value: Any) -> str:
         """A value of this setting as people write it; never a secret's."""
         if self.secret and value:

@@ -3,6 +3,7 @@ STOP."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from aliecs.occ.example.block import Tally, total_line
@@ -11,7 +12,7 @@ from aliecs.occ.properties import Properties
 from aliecs.occ.task import Task
 
 
-class FlowTask(Task):
+class FlowTask(Task, ABC):
     """A task that moves data. What it does with it is `make_flow`'s affair."""
 
     def __init__(self, name: str) -> None:
@@ -19,9 +20,9 @@ class FlowTask(Task):
         self.channels = Channels()
         self.flow: Flow | None = None
 
+    @abstractmethod
     def make_flow(self, properties: Mapping[str, str]) -> Flow:
         """The flow over `self.channels`, which are open."""
-        raise NotImplementedError
 
     async def configure(self, properties: Properties) -> None:
         """Open the channels: returns when all that connect are connected."""
