@@ -206,6 +206,10 @@ class IConfigurationStore(Interface):
     def put(key: str, value: str) -> Awaitable[None]:
         """Coroutine. Set a value, making the key where it is missing."""
 
+    def put_all(values: Mapping[str, str]) -> Awaitable[None]:
+        """Coroutine. Set many values, all or none as far as the store can; a key with a slash at
+        its end is an empty folder."""
+
     def delete(key: str) -> Awaitable[bool]:
         """Coroutine. Remove a key; True where it existed."""
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
+from aliecs.configuration.consul import open_session
+from aliecs.configuration.consulstore import ConsulStore
 from aliecs.configuration.file import FileTree
 from aliecs.configuration.service import LocalConfigurationService
 from aliecs.configuration.sqlite import SqliteTree
 from aliecs.configuration.store import ThreadedStore
 from aliecs.configuration.tree import Tree
 from aliecs.errors import SettingsError
-from aliecs.interfaces import IConfigurationService
+from aliecs.interfaces import IConfigurationService, IConfigurationStore
 
 DEFAULT_FILE = "configuration.db"
 """Name of the embedded store in the working folder."""
@@ -19,8 +23,12 @@ DEFAULT_FILE = "configuration.db"
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
+_CONSUL = "consul://"
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+
+
 def open_tree(uri: str, working_dir: Path) -> Tree:
-    """The tree at `uri`, not opened yet.
+    """The tree at `uri`, not opened yet, for those that are kept on this machine.
 
     `sqlite://` is the embedded store in `working_dir`, `sqlite:///path` one elsewhere,
     `file://path` a YAML or JSON file. Raises `SettingsError` for any other address.
@@ -34,18 +42,30 @@ def open_tree(uri: str, working_dir: Path) -> Tree:
                 f"configServiceUri: {uri}: a configuration file ends in {', '.join(_SUFFIXES)}"
             )
         return FileTree(Path(path).absolute())
-    if scheme in ("consul", "apricot") and separator:
+    if scheme == "apricot" and separator:
         raise SettingsError(
-            f"configServiceUri: {scheme}:// is not available in this version; use sqlite:// or "
-            "file:///path.yaml"
+            "configServiceUri: apricot:// is not available in this version; use sqlite://, "
+            "file:///path.yaml or consul://host:port"
         )
     raise SettingsError(
         f"configServiceUri: {uri!r} is no address of a configuration service; use sqlite://, "
-        "sqlite:///path or file:///path.yaml"
+        "sqlite:///path, file:///path.yaml or consul://host:port"
     )
 
 
+def open_store(uri: str, working_dir: Path, reactor: Any) -> IConfigurationStore:
+    """The store at `uri`, not started yet: what `open_tree` knows, and `consul://host:port`.
+
+    `reactor` is where answers come back to. Raises `SettingsError` for any other address.
+    """
+    if uri.startswith(_CONSUL):
+        address = uri.removeprefix(_CONSUL).rstrip("/")
+        if not _ADDRESS.fullmatch(address):
+            raise SettingsError(f"configServiceUri: {uri}: write {_CONSUL}host:port")
+        return ConsulStore(open_session(address, reactor, os.environ), reactor)
+    return ThreadedStore(open_tree(uri, working_dir), reactor)
+
+
 def open_configuration(uri: str, working_dir: Path, reactor: Any) -> IConfigurationService:
-    """The configuration service at `uri`, not started yet. Addresses and errors as `open_tree`;
-    `reactor` is where answers come back to."""
-    return LocalConfigurationService(ThreadedStore(open_tree(uri, working_dir), reactor))
+    """The configuration service at `uri`, not started yet. Addresses and errors as `open_store`."""
+    return LocalConfigurationService(open_store(uri, working_dir, reactor))

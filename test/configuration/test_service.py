@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from aliecs.configuration.importing import import_text, main
-from aliecs.configuration.opening import open_configuration, open_tree
+from aliecs.configuration.importing import import_text
+from aliecs.configuration.opening import open_configuration, open_store, open_tree
 from aliecs.configuration.query import ComponentQuery, parse_query
 from aliecs.configuration.service import LocalConfigurationService
 from aliecs.errors import (
@@ -39,15 +41,15 @@ class ServiceContract:
         self.place = Path(folder.name)
         (self.place / "tree.yaml").touch()
         self.address = self.uri.format(place=self.place)
-        tree = open_tree(self.address, self.place)
-        tree.open()
-        import_text(tree, TREE.read_bytes(), "tree.yaml")
-        tree.close()
         self.service: LocalConfigurationService = open_configuration(
             self.address, self.place, reactor
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(self.service.stop()))
-        return Deferred.fromCoroutine(self.service.start())
+        return Deferred.fromCoroutine(self.fill())
+
+    async def fill(self: Any) -> None:
+        await self.service.start()
+        await import_text(self.service.store, TREE.read_bytes(), "tree.yaml")
 
     async def test_it_is_a_service(self: Any) -> None:
         verifyObject(IConfigurationService, self.service)
@@ -84,15 +86,7 @@ class ServiceContract:
         self.assertTrue(defaults["core_hostname"])
         self.assertEqual(defaults["framework_id"], "")
         self.assertEqual(defaults["consul_base_uri"], self.service.store.uri)
-        self.assertEqual(defaults["consul_endpoint"], "")
         self.assertEqual(await self.service.variables(), {"key2": "value2"})
-
-    async def test_a_store_that_is_no_server_may_name_one(self: Any) -> None:
-        for name in ("consul_endpoint", "consul_base_uri"):
-            await self.service.store.put(f"o2/runtime/aliecs/defaults/{name}", "consul:8500")
-        defaults = await self.service.defaults()
-        self.assertEqual(defaults["consul_endpoint"], "consul:8500")
-        self.assertEqual(defaults["consul_base_uri"], self.service.store.uri)
 
     async def test_runtime_entries(self: Any) -> None:
         self.assertEqual(await self.service.runtime_get("COG-v1", "some"), "{}")
@@ -182,11 +176,23 @@ class ServiceContract:
                 await call
 
 
-class SqliteServiceTests(ServiceContract, TestCase):
+class EmbeddedContract(ServiceContract):
+    """What holds besides where the store is no server."""
+
+    async def test_a_store_that_is_no_server_may_name_one(self: Any) -> None:
+        self.assertEqual((await self.service.defaults())["consul_endpoint"], "")
+        for name in ("consul_endpoint", "consul_base_uri"):
+            await self.service.store.put(f"o2/runtime/aliecs/defaults/{name}", "consul:8500")
+        defaults = await self.service.defaults()
+        self.assertEqual(defaults["consul_endpoint"], "consul:8500")
+        self.assertEqual(defaults["consul_base_uri"], self.service.store.uri)
+
+
+class SqliteServiceTests(EmbeddedContract, TestCase):
     uri = "sqlite://"
 
 
-class FileServiceTests(ServiceContract, TestCase):
+class FileServiceTests(EmbeddedContract, TestCase):
     uri = "file://{place}/tree.yaml"
 
 
@@ -230,7 +236,7 @@ def test_what_is_no_path(path: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("consul://127.0.0.1:8500", "consul:// is not available in this version"),
+        ("consul://127.0.0.1", "write consul://host:port"),
         ("apricot://127.0.0.1:32101", "apricot:// is not available in this version"),
         ("file:///x.toml", "ends in .yaml"),
         ("http://x", "is no address of a configuration service"),
@@ -239,7 +245,7 @@ def test_what_is_no_path(path: str) -> None:
 )
 def test_addresses_that_lead_nowhere(uri: str, told: str) -> None:
     with pytest.raises(SettingsError, match=told):
-        open_tree(uri, Path("/tmp"))
+        open_store(uri, Path("/tmp"), reactor)
 
 
 def test_addresses() -> None:
@@ -249,21 +255,33 @@ def test_addresses() -> None:
     assert open_tree("file://b.yaml", Path("/w")).uri == f"file://{Path.cwd()}/b.yaml"
 
 
-def test_the_importing_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def run_import(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aliecs.configuration.importing", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_importing_program(tmp_path: Path) -> None:
     uri = f"sqlite://{tmp_path}/store.db"
-    assert main([uri, str(TREE)]) == 0
-    assert "values set in sqlite://" in capsys.readouterr().out
+    done = run_import(uri, str(TREE))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "values set in sqlite://" in done.stdout
     tree = open_tree(uri, tmp_path)
     tree.open()
     assert tree.get("o2/runtime/aliecs/vars/key2") == "value2"
 
     bad = tmp_path / "bad.yaml"
     bad.write_text("o2:\n  runtime:\n    aliecs: { vars: text }\n")
-    assert main([uri, str(bad)]) == 1
-    assert "o2/runtime/aliecs/vars cannot have a value" in capsys.readouterr().err
+    done = run_import(uri, str(bad))
+    assert done.returncode == 1
+    assert "o2/runtime/aliecs/vars cannot have a value" in done.stderr
     assert tree.get("o2/runtime/aliecs/vars/key2") == "value2"
     tree.close()
 
-    assert main([uri, str(tmp_path / "nowhere.yaml")]) == 1
-    assert "nowhere.yaml" in capsys.readouterr().err
-    assert main([]) == 2
+    done = run_import(uri, str(tmp_path / "nowhere.yaml"))
+    assert done.returncode == 1
+    assert "nowhere.yaml" in done.stderr
+    assert run_import().returncode == 2
