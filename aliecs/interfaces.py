@@ -375,6 +375,35 @@ class IRepositories(Interface):
         """Coroutine. All repositories sorted by identifier; the position is the index clients
         use."""
 
+    def add(text: str, default_revision: str) -> Awaitable[RepositoryInfo]:
+        """Coroutine. Add a repository, as people write it, for this core and those after it. Its
+        default revision is the one given, or else the first that there is of the global default,
+        `master` and `main`. Raises `Conflict` where it is there, `NotFound` without any such
+        revision, `InvalidInput` for what is no repository of workflows, and `Unavailable`; then
+        nothing is left of it."""
+
+    def remove(identifier: str) -> Awaitable[str]:
+        """Coroutine. Forget a repository, and its clone; a folder of the user's own stays as it
+        is. Gives the new default repository, empty where the default is as it was."""
+
+    def refresh(identifier: str) -> Awaitable[None]:
+        """Coroutine. Fetch what is new in one repository, or for the empty text in all of them at
+        once. Raises what was wrong; what was fetched before goes on to serve."""
+
+    def set_default_repository(identifier: str) -> Awaitable[None]:
+        """Coroutine. Make a repository the default, for this core and those after it. `Conflict`
+        where it is already."""
+
+    def set_global_default_revision(revision: str) -> Awaitable[None]:
+        """Coroutine. Set the default revision of repositories that are added from now on."""
+
+    def set_default_revision(identifier: str, revision: str) -> Awaitable[None]:
+        """Coroutine. Set the default revision of a repository; `NotFound` where it has none such,
+        telling what there is."""
+
+    def revisions(identifier: str) -> Awaitable[Sequence[str]]:
+        """Coroutine. The branches of a repository, then its tags."""
+
     def workflow(expression: str) -> Awaitable[TemplateText]:
         """Coroutine. See `ILoaderSources.workflow`."""
 
