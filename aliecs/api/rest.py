@@ -25,6 +25,7 @@ from aliecs.api.core import OPERATION_ID
 from aliecs.api.extended import ExtendedControl
 from aliecs.api.mapping import from_value, to_json, to_value
 from aliecs.api.request import (
+    arguments,
     body_of,
     call_of,
     flag_of,
@@ -78,6 +79,7 @@ class Rest:
             ("POST", f"{base}/environments/<environment_id>/transitions", self._transition),
             ("GET", f"{base}/environments/<environment_id>/transitions", self._history),
             ("GET", f"{base}/environments/<environment_id>/roles", self._roles),
+            ("GET", f"{base}/environments/<environment_id>/variables", self._explain),
             ("GET", f"{base}/history", self._ended),
             ("GET", f"{base}/tasks", self._tasks),
             ("GET", f"{base}/tasks/<task_id>", self._task),
@@ -91,6 +93,7 @@ class Rest:
             ("DELETE", f"{base}/repositories/<index>", self._remove_repository),
             ("POST", f"{base}/repositories/<index>/refresh", self._refresh_repository),
             ("GET", f"{base}/workflow-templates", self._templates),
+            ("POST", f"{base}/workflow-inspections", self._inspect),
             ("GET", f"{base}/operations", self._operations),
             ("GET", f"{base}/operations/<operation_id>", self._operation),
             ("GET", f"{base}/events", self._events),
@@ -149,6 +152,14 @@ class Rest:
         )
         return await self._answer(request, self.control.GetRoles, asked)
 
+    async def _explain(self, request: Request, environment_id: str) -> bytes:
+        asked = aliecs_v1_pb2.ExplainVariablesRequest(
+            environment_id=environment_id,
+            role=text_of(request, "role", ""),
+            names=arguments(request, "name"),
+        )
+        return await self._answer(request, self.extended.ExplainVariables, asked)
+
     async def _history(self, request: Request, environment_id: str) -> bytes:
         asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(id=environment_id)
         return await self._answer(request, self.extended.GetEnvironmentHistory, asked)
@@ -206,6 +217,8 @@ class Rest:
     # --- actions ---------------------------------------------------------------------------
 
     async def _create(self, request: Request) -> bytes:
+        if flag_of(request, "dry_run", False):
+            return await self._try_creation(request)
         body = body_of(request)
         asked = from_value(
             {
@@ -219,6 +232,21 @@ class Rest:
         )
         nothing_left(body, "reason")
         return await self._act(request, self.control.NewEnvironment, asked)
+
+    async def _try_creation(self, request: Request) -> bytes:
+        """What a creation would come to; 422 where its workflow has errors."""
+        body = body_of(request)
+        asked = from_value(
+            {
+                "workflowTemplate": template_expression(body.pop("template", "")),
+                "variables": variables_of(body.pop("variables", {})),
+                "requestedBy": body.pop("user", ""),
+            },
+            aliecs_v1_pb2.InspectWorkflowRequest,
+        )
+        nothing_left(body, "auto", "public", "reason")
+        reply = await self.extended.InspectWorkflow(asked, call_of(request))
+        return json_answer(request, to_value(reply), 200 if reply.valid else 422)
 
     async def _transition(self, request: Request, environment_id: str) -> bytes:
         body = body_of(request)
@@ -252,6 +280,30 @@ class Rest:
         nothing_left(body, "reason", "kind")
         asked = from_value({"taskIds": ids}, o2control_pb2.CleanupTasksRequest)
         return await self._answer(request, self.control.CleanupTasks, asked)
+
+    async def _inspect(self, request: Request) -> bytes:
+        """A workflow looked at; as a picture for who asks for one."""
+        body = body_of(request)
+        wants_picture = text_of(request, "format", "json") == "svg"
+        asked = from_value(
+            {
+                "workflowTemplate": template_expression(body.pop("template", "")),
+                "variables": variables_of(body.pop("variables", {})),
+                "requestedBy": body.pop("user", ""),
+                "withTree": body.pop("tree", False),
+                "variablesOf": body.pop("variablesOf", ""),
+                "variableNames": body.pop("variableNames", []),
+                "drawAll": body.pop("drawAll", False),
+                "drawing": "DRAWING_SVG" if wants_picture else "DRAWING_NONE",
+            },
+            aliecs_v1_pb2.InspectWorkflowRequest,
+        )
+        nothing_left(body)
+        if not wants_picture:
+            return await self._answer(request, self.extended.InspectWorkflow, asked)
+        reply = await self.extended.InspectWorkflow(asked, call_of(request))
+        request.setHeader(b"Content-Type", b"image/svg+xml")
+        return reply.drawing.encode()
 
     # --- repositories ----------------------------------------------------------------------
 

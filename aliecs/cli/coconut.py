@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import click
 
 from aliecs.api.mapping import to_value
-from aliecs.cli import environment, repository, role, task
+from aliecs.cli import environment, repository, role, task, workflow
 from aliecs.cli.option import Group
 from aliecs.cli.output import state_text
 from aliecs.cli.session import session
@@ -126,6 +126,7 @@ root.add(task.group, "t")
 root.add(role.group, "r")
 root.add(repository.repositories, "repo")
 root.add(repository.templates, "templ")
+root.add(workflow.group, "w")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -88,6 +88,14 @@ class TemplateCache:
             self._templates[key] = template
         return template
 
+    def of_file(self, file: str) -> WorkflowTemplate | None:
+        """The template of that name (see `TemplateText.file`), None where it is not kept."""
+        # A copy: other loads go on meanwhile.
+        for template in list(self._templates.values()):
+            if template.text.file == file:
+                return template
+        return None
+
 
 @frozen
 class LoadRequest:
@@ -421,6 +429,7 @@ class _Load:
         role = self._role(renamed, inner, local)
         if role is None:
             return None
+        role.included_at = template.location
         for layer in ("defaults", "variables", "user_variables"):
             merged = {**common.fields[layer], **getattr(role, layer)}
             setattr(role, layer, merged or NO_VARIABLES)
