@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ElementTree
 
 from aliecs.workflow.drawing import Link, draw_svg, draw_text, rows_of
@@ -88,7 +89,7 @@ def test_arcs_of_one_lane_do_not_meet() -> None:
     assert len(spans) > 1
     for lane in spans.values():
         ordered = sorted(lane)
-        assert all(a[1] < b[0] for a, b in zip(ordered, ordered[1:], strict=False))
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(ordered))
 
 
 def test_names_with_what_xml_cannot_hold() -> None:
