@@ -335,9 +335,10 @@ class ILoaderSources(Interface):
     def jit_file(repository: str, revision: str, name: str) -> str | None:
         """The text of `jit/<name>` of a repository, None where there is no such file."""
 
-    def generate_dpl(repository: str, revision: str, command: str, environment: str) -> str:
-        """Run a DPL command (already resolved) to generate a workflow; gives its name. `Conflict`
-        or `Unavailable` where this machine cannot."""
+    def generate_dpl(command: str, environment: str) -> str:
+        """Run a DPL command, whose expressions are evaluated, to generate a workflow, unless it was
+        generated before; gives its name. `environment` are assignments such as `A=1 B=2`.
+        `Conflict` where it fails, `Unavailable` where this machine cannot."""
 
 
 @frozen
@@ -412,6 +413,11 @@ class IRepositories(Interface):
 
     def jit_file(repository: str, revision: str, name: str) -> Awaitable[str | None]:
         """Coroutine. See `ILoaderSources.jit_file`."""
+
+    def generate(name: str, command: str, timeout_s: float) -> Awaitable[None]:
+        """Coroutine. Make the workflow template `name`, and the task templates that it needs, by
+        running `command`, a text for bash, in an empty folder; nothing where they were made before.
+        Every repository has them. `Conflict` where the command fails, `DeadlineExceeded`."""
 
     def templates(
         repository_pattern: str, revision_pattern: str, all_branches: bool, all_tags: bool

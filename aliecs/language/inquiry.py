@@ -13,9 +13,6 @@ from typing import Any
 from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput
 from aliecs.language.value import ExpressionError, Function, Namespace, from_json, to_json
 
-DPL_ENVIRONMENT = "source /etc/profile.d/o2.sh && "
-"""What is put before a DPL command to find its programs."""
-
 
 def _told(name: str, function: Callable[..., str]) -> Callable[..., str]:
     """`function`, with its failure turned into a text and a warning."""
@@ -122,14 +119,12 @@ def _jit_text(scope: Any, name: str) -> str | None:
 
 
 def _generated(scope: Any, text: str, what: str) -> str:
-    repository, revision = scope.repository
     try:
         command = scope.for_text(what).render(text)
     except ExpressionError as error:
         raise ExpressionError(f"{what}: the DPL command cannot be resolved: {error}") from error
-    name: str = scope.ask(what).generate_dpl(
-        repository, revision, DPL_ENVIRONMENT + command, scope.variables.get("jit_env_vars", "")
-    )
+    environment = scope.variables.get("jit_env_vars", "")
+    name: str = scope.ask(what).generate_dpl(command, environment)
     return name
 
 

@@ -43,6 +43,7 @@ from aliecs.interfaces import (
 from aliecs.language.glob import compile_glob
 from aliecs.repository.builtin import BuiltinFolder, BuiltinSource
 from aliecs.repository.choice import Choices
+from aliecs.repository.generated import Generated
 from aliecs.repository.git import (
     Clone,
     GitFolder,
@@ -113,6 +114,7 @@ class Repositories:
         self._readers = Readers(reactor, self._threads)
         self._closing = threading.Event()
         self._repositories: dict[str, KnownRepository] = {}
+        self._generated = Generated(working_dir / "jit", reactor)
 
     async def start(self) -> None:
         """See `IRepositories.start`. Raises `InvalidInput` where a setting or a runtime entry names
@@ -132,6 +134,7 @@ class Repositories:
         self._threads.start()
         try:
             await self._readers.run(lambda: remove_unfinished_clones(self._root))
+            await self._readers.run(self._generated.remove_old)
             await self._repositories[BUILTIN].prepare()
         except BaseException:
             self._threads.stop()
@@ -146,6 +149,7 @@ class Repositories:
         if self._closing.is_set():
             return
         self._closing.set()
+        self._generated.close()
         waiting = [repository.preparing.acquire() for repository in self._repositories.values()]
         for turn in waiting:
             turn.addTimeout(_STOPPING_TIMEOUT_S, self._reactor)
@@ -191,6 +195,10 @@ class Repositories:
         commit = await known.commit(revision, self.global_default_revision)
         content = await known.file(path, commit)
         return None if content is None else content.decode("utf-8", "replace")
+
+    async def generate(self, name: str, command: str, timeout_s: float) -> None:
+        """See `IRepositories.generate`."""
+        await self._generated.generate(name, command, timeout_s)
 
     async def templates(
         self, repository_pattern: str, revision_pattern: str, all_branches: bool, all_tags: bool
@@ -371,6 +379,10 @@ class Repositories:
     async def _template(self, named: TemplateName) -> TemplateText:
         repository = self._named(named.repository)
         commit = await repository.commit(named.revision, self.global_default_revision)
+        if self._generated.may_have(named.path):
+            generated = await self._readers.run(lambda: self._generated.read(named.path))
+            if generated is not None:
+                return TemplateText(repository.identifier, commit, named.path, generated)
         return await repository.template(named.path, commit, named.revision)
 
     def _matching(self, pattern: str) -> Sequence[KnownRepository]:
