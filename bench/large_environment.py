@@ -33,7 +33,7 @@ from twisted.internet.defer import Deferred  # noqa: E402
 from aliecs.backend.simulated import SimulatedBackend, SimulatedHost  # noqa: E402
 from aliecs.configuration.opening import open_configuration  # noqa: E402
 from aliecs.environment.facilities import Facilities, Options  # noqa: E402
-from aliecs.environment.generation import Generator
+from aliecs.environment.generation import Generator  # noqa: E402
 from aliecs.environment.loading import Loaders  # noqa: E402
 from aliecs.environment.machine import Event  # noqa: E402
 from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager  # noqa: E402
