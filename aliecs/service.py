@@ -38,6 +38,7 @@ from aliecs.backend.host import HostDefinition
 from aliecs.backend.local import LocalBackend
 from aliecs.backend.ports import PortClaims
 from aliecs.configuration.opening import open_configuration
+from aliecs.environment.dump import Dumps
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.facilities import Options as EnvironmentOptions
 from aliecs.environment.generation import Generator
@@ -239,6 +240,7 @@ class CoreParts:
                 identifiers=identifiers,
                 clock=reactor,
                 options=environment_options(settings),
+                dumps=Dumps(folder / "dumps", settings.dump_workflows),
             )
         )
         await manager.close_lost()
