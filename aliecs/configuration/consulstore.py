@@ -106,6 +106,19 @@ class ConsulStore:
                 return True
         raise Conflict(f"{key} was changed {_ATTEMPTS} times while it was to be deleted")
 
+    async def compare_and_delete(self, key: str, expected: str) -> bool:
+        """See `IConfigurationStore.compare_and_delete`."""
+        normal = normal_key(key)
+        pair = await self._kv.get(normal, consistent=True)
+        if pair is None or pair.text != expected:
+            return False
+        return await self._kv.delete(normal, pair.ModifyIndex)
+
+    async def get_with_index(self, key: str) -> tuple[str | None, int]:
+        """See `IIndexedStore.get_with_index`."""
+        pair, index = await self._kv.get_with_index(normal_key(key))
+        return (None if pair is None else pair.text), index
+
     async def list(self, prefix: str) -> Sequence[str]:
         """See `IConfigurationStore.list`. A key that ends in a slash is an empty folder."""
         folder = _folder(prefix)
