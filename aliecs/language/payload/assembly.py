@@ -152,17 +152,12 @@ class _Block:
 
     def run(self, frame: Frame, output: Output) -> None:
         owners = [owner for owner in frame.lineage if self.name in owner.document.blocks]
-        private = frame.private
-        hidden = private.get("block")
         running = frame.linked
-        private["block"] = BlockView(_Super(self, owners[1:], frame))
+        # The name stays behind when the block is over.
+        frame.private["block"] = BlockView(_Super(self, owners[1:], frame))
         frame.linked = owners[0]
         owners[0].document.blocks[self.name].run(frame, output)
         frame.linked = running
-        if hidden is None:
-            private.pop("block", None)
-        else:
-            private["block"] = hidden
 
 
 @define(eq=False)
@@ -211,8 +206,8 @@ class MacroDefinition:
 
     token: Token
     name: str
-    parameters: dict[str, Expression | None]
-    """Names with their defaults."""
+    parameters: list[tuple[str, Expression | None]]
+    """Names with their defaults; of two equal names the last counts."""
     body: Body
     weight: int
 
@@ -240,13 +235,13 @@ class Macro:
                 token,
             )
         frame.enter("macros", token)
-        given: dict[str, Any] = {}
-        for position, (parameter, default) in enumerate(definition.parameters.items()):
-            if position < len(arguments):
-                value = arguments[position]
-                given[parameter] = str(value) if isinstance(value, SafeText) else value
-            else:
-                given[parameter] = None if default is None else default.evaluate(self.frame)
+        # All defaults are evaluated, those that are not needed too.
+        given: dict[str, Any] = {
+            parameter: None if default is None else default.evaluate(self.frame)
+            for parameter, default in definition.parameters
+        }
+        for (parameter, _), value in zip(definition.parameters, arguments, strict=False):
+            given[parameter] = str(value) if isinstance(value, SafeText) else value
         inner = self.frame.child()
         inner.linked, inner.state = self.linked, self.state
         inner.private.update(given)
@@ -258,11 +253,12 @@ class Macro:
 def _parse_macro(parser: Parser, name: Token, arguments: Cursor) -> Statement:
     macro_name = arguments.need(IDENTIFIER, "", "Macro-tag needs at least an identifier as name.")
     arguments.need(SYMBOL, "(", "Expected '('.")
-    parameters: dict[str, Expression | None] = {}
+    parameters: list[tuple[str, Expression | None]] = []
     while not arguments.match(SYMBOL, ")"):
         reason = "Expected argument name as identifier."
         parameter = arguments.need(IDENTIFIER, "", reason).text
-        parameters[parameter] = arguments.expression() if arguments.match(SYMBOL, "=") else None
+        default = arguments.expression() if arguments.match(SYMBOL, "=") else None
+        parameters.append((parameter, default))
         if arguments.match(SYMBOL, ")"):
             break
         arguments.need(SYMBOL, ",", "Expected ',' or ')'.")

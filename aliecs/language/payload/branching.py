@@ -141,6 +141,9 @@ def _parse_if_changed(parser: Parser, name: Token, arguments: Cursor) -> Stateme
     return _IfChanged(name, watched, body, otherwise, 1 + len(arguments.tokens))
 
 
+_NO_VALUE = object()
+
+
 # --- for -----------------------------------------------------------------------------------------
 
 
@@ -161,31 +164,38 @@ class _For:
         outer_loop = frame.private.get("forloop")
         loop = Loop(outer_loop if isinstance(outer_loop, Loop) else None)
         inner.private["forloop"] = loop
-        items = self._pairs(self.items.evaluate(frame), frame)
+        source = self.items.evaluate(frame)
+        items = self._pairs(source, frame)
         if not items:
             if self.empty is not None:
                 self.empty.run(inner, output)
             return
         private = inner.private
-        for position, (key, value) in enumerate(items, start=1):
+        # Through a text that is walked backwards, the counters run backwards too.
+        backwards = self.is_reversed and isinstance(source, str)
+        count = len(items)
+        for number, (key, value) in enumerate(items):
+            index = count - 1 - number if backwards else number
             private[self.key] = key
-            if self.value:
+            if self.value and value is not _NO_VALUE:
                 private[self.value] = value
-            loop.counter = position
-            loop.remaining = len(items) - position + 1
-            loop.first = position == 1
-            loop.last = position == len(items)
+            loop.counter = index + 1
+            loop.remaining = count - index
+            if index == 1:
+                loop.first = False
+            if index + 1 == count:
+                loop.last = True
             self.body.run(inner, output)
 
     def _pairs(self, value: Any, frame: Frame) -> list[tuple[Any, Any]]:
-        """The elements of a list or text, each with nothing; the keys of a map and their values."""
+        """The keys of a map and their values; the elements of a list or text, which have none."""
         if isinstance(value, (dict, Namespace)):
             members = value if isinstance(value, dict) else value.members
             keys = sorted(members, reverse=self.is_reversed)
             frame.render.spend(len(keys))
             return [(key, members[key]) for key in keys]
         if isinstance(value, str):
-            if self.is_sorted and value:
+            if self.is_sorted:
                 raise frame.error("the bytes of a string cannot be sorted", self.token)
             elements: list[Any] = _bytes_of(value)
         elif isinstance(value, TextList) and self.is_sorted:
@@ -198,7 +208,7 @@ class _For:
         # Other lists are left as they are by `sorted`, and even `reversed sorted`.
         if self.is_reversed and not (self.is_sorted and not isinstance(value, TextList)):
             elements.reverse()
-        return [(element, None) for element in elements]
+        return [(element, _NO_VALUE) for element in elements]
 
 
 def _bytes_of(text: str) -> list[str]:

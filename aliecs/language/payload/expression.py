@@ -15,6 +15,7 @@ from attrs import define
 
 from aliecs.language.payload.evaluation import Expression, Frame
 from aliecs.language.payload.lexing import Token
+from aliecs.language.payload.power import power
 from aliecs.language.payload.value import (
     BlockView,
     CycleValue,
@@ -405,16 +406,7 @@ def _remainder(left: Any, right: Any) -> int:
 
 
 def _power(left: Any, right: Any) -> float:
-    base, exponent = to_float(left), to_float(right)
-    odd = math.isfinite(exponent) and exponent % 2 == 1
-    try:
-        return math.pow(base, exponent)
-    except OverflowError:
-        return -math.inf if base < 0 and odd else math.inf
-    except ValueError:
-        if base == 0:
-            return math.copysign(math.inf, base) if odd else math.inf
-        return math.nan
+    return power(to_float(left), to_float(right))
 
 
 def _less(left: Any, right: Any) -> bool:

@@ -116,8 +116,6 @@ class _Format:
             return f"{complaint}%!(NOVERB)"
         letter = self.text[self.position]
         self.position += 1
-        if max(verb.width or 0, verb.precision or 0) > self.widest:
-            raise ValueFault(f"a width of more than {self.widest}")
         return complaint + self._print(evolve(verb, letter=letter))
 
     def _print(self, verb: _Verb) -> str:
@@ -129,6 +127,8 @@ class _Format:
         if self.argument >= 1:
             return f"%!{letter}(MISSING)"
         self.argument += 1
+        if max(verb.width or 0, verb.precision or 0) > self.widest:
+            raise ValueFault(f"a width of more than {self.widest}")
         if letter == "v":
             # With this verb the flags have another meaning.
             verb = evolve(
@@ -213,7 +213,7 @@ def _printed(verb: _Verb, value: Any, depth: int = 0) -> str:
         return verb.padded("<nil>") if verb.letter in "Tv" else _bad(verb, value)
     if verb.letter == "T" and depth == 0:
         return _text(evolve(verb, letter="s"), type_name(value))
-    if verb.letter == "p" and depth == 0:
+    if verb.letter in "pw" and depth == 0:
         return _bad(verb, value)
     return _inner(verb, value, depth)
 
@@ -415,9 +415,10 @@ def _with_point(number: str, letter: str, precision: int) -> str:
     split = next((i for i, character in enumerate(number) if character in marks), len(number))
     head, tail = number[:split], number[split:]
     missing = 0
-    if letter in "gGxX":
+    if letter in "gGx":
+        # The x of a hexadecimal number counts as a digit, as in the reference.
         missing = 6 if precision == -1 else precision
-        missing -= len(head.replace(".", "").lstrip("0x"))
+        missing -= len(head.replace(".", "").lstrip("0"))
     if "." not in head:
         if head == "0":
             missing -= 1

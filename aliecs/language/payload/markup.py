@@ -16,6 +16,7 @@ from attrs import define, field
 from aliecs.language.payload import text as texts
 from aliecs.language.payload.evaluation import Render
 from aliecs.language.payload.value import (
+    SafeText,
     ValueFault,
     from_bytes,
     length,
@@ -240,12 +241,12 @@ class _Cutter:
             letters += 1
         return letters > 0
 
-    def ended(self, dots: bool) -> str:
+    def ended(self, dots: bool) -> SafeText:
         """All that was written, with the tags closed."""
         if dots:
             self.written.append("...")
         self.written.extend(f"</{tag}>" for tag in reversed(self.open_tags))
-        return "".join(self.written)
+        return SafeText("".join(self.written))
 
 
 def _known_characters(value: Any) -> str:
@@ -253,7 +254,7 @@ def _known_characters(value: Any) -> str:
     return without_surrogates(to_text(value)).replace("\ufffd", "")
 
 
-def _truncate_characters(value: Any, argument: Any, render: Render) -> str:
+def _truncate_characters(value: Any, argument: Any, render: Render) -> SafeText:
     longest = max(to_integer(argument) - 3, 0)
     cutter = _Cutter(_known_characters(value))
     count = 0
@@ -268,7 +269,7 @@ def _truncate_characters(value: Any, argument: Any, render: Render) -> str:
     return cutter.ended(longest <= count < len(text_bytes(to_text(value))))
 
 
-def _truncate_words(value: Any, argument: Any, render: Render) -> str:
+def _truncate_words(value: Any, argument: Any, render: Render) -> SafeText:
     most = max(to_integer(argument), 0)
     cutter = _Cutter(_known_characters(value))
     count = 0

@@ -277,9 +277,9 @@ def contains(container: Any, item: Any) -> bool:
     if isinstance(container, (dict, Namespace)):
         if item is None:
             return False
-        if not isinstance(item, str):
-            raise ValueFault(f"the keys of a map are strings, not {type_name(item)}")
-        return item in (container if isinstance(container, dict) else container.members)
+        if type(item) is int:
+            raise ValueFault("the keys of a map are strings, not int")
+        return isinstance(item, str) and item in (container if isinstance(container, dict) else container.members)
     if isinstance(container, (Loop, BlockView)):
         return to_text(item) in container.fields()
     return False

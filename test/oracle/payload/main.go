@@ -104,7 +104,13 @@ func functions(variables map[string]string) map[string]interface{} {
 		return value, found && value != "none" && strings.TrimSpace(value) != ""
 	}
 	stringsObject := map[string]interface{}{
-		"Atoi":       func(text string) int { number, _ := strconv.Atoi(text); return number },
+		"Atoi": func(text string) int {
+			number, failure := strconv.Atoi(text)
+			if failure != nil {
+				return 0
+			}
+			return number
+		},
 		"Itoa":       func(number int) string { return strconv.Itoa(number) },
 		"TrimQuotes": func(text string) string { return strings.Trim(text, `"`) },
 		"TrimSpace":  func(text string) string { return strings.TrimSpace(text) },
@@ -123,7 +129,7 @@ func functions(variables map[string]string) map[string]interface{} {
 			}
 			return ""
 		},
-		"Dump":     func(text, _ string) string { return text },
+		"Dump": func(text, _ string) string { return text },
 		"Nullable": func(text *string) string {
 			if text == nil {
 				return ""
@@ -210,9 +216,11 @@ func main() {
 		select {
 		case a := <-done:
 			output.Encode(a)
-		case <-time.After(5 * time.Second):
-			text := "no answer within 5 s"
+		case <-time.After(2 * time.Second):
+			// What goes on for ever cannot be ended: the caller starts us again.
+			text := "no answer"
 			output.Encode(answer{Panic: &text})
+			return
 		}
 	}
 }
