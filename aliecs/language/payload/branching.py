@@ -164,7 +164,7 @@ class _For:
         outer_loop = frame.private.get("forloop")
         loop = Loop(outer_loop if isinstance(outer_loop, Loop) else None)
         inner.private["forloop"] = loop
-        source = self.items.evaluate(frame)
+        source = self.items.evaluate(inner)
         items = self._pairs(source, frame)
         if not items:
             if self.empty is not None:

@@ -510,6 +510,26 @@ def documents(random: Random) -> Iterator[Case]:
         yield case(broken(random, Writer(random).document()))
 
 
+PIECES = (
+    "{{", "}}", "{%", "%}", "{{-", "-}}", "{%-", "-%}", "{#", "#}", "|", ":", ",", ".", "(", ")", "[",
+    "]", '"a"', "'b'", "1", "2.5", "host", "count", "nope", "+", "-", "*", "/", "not", "in", "and",
+    "==", "=", "<", "if", "endif", "else", "elif", "for", "x", "endfor", "empty", "set", "with",
+    "endwith", "as", "include", '"inc"', "only", "if_exists", "upper", "default", "true", "text", "\n",
+    "{% verbatim %}", "{% endverbatim %}", "comment", "endcomment", "block", "endblock", "filter",
+    "endfilter", "autoescape", "off", "endautoescape", "cycle", "firstof", "forloop.Counter", "é", "$",
+    "spaceless", "endspaceless", "json.Unmarshal(one)", ".key", "ifchanged", "endifchanged", "now", "%",
+)  # fmt: skip
+
+
+def soups(random: Random) -> Iterator[Case]:
+    """Words of the language in any order, most of them between the right braces."""
+    for _ in range(1500):
+        words = [random.choice(PIECES) for _ in range(random.randint(1, 8))]
+        text = random.choice(("", " ")).join(words)
+        shape = random.choice(("%s", "{{ %s }}", "{%% %s %%}", "a {%%- if %s -%%} b {%% endif %%} c"))
+        yield case(shape % text)
+
+
 def expressions(random: Random) -> Iterator[Case]:
     """Expressions at random, and damaged ones."""
     for _ in range(2500):
@@ -525,7 +545,7 @@ def written_by_hand(random: Random) -> Iterator[Case]:
             yield case(line.replace("\u23ce", "\n").replace("\u21e5", "\t"))
 
 
-KINDS = (written_by_hand, operators, filters, expressions, documents, inheritance)
+KINDS = (written_by_hand, operators, filters, expressions, documents, inheritance, soups)
 
 
 def cases() -> Iterator[Case]:
