@@ -16,7 +16,8 @@ from typing import Any
 
 from aliecs.errors import AliecsError, InvalidInput, NotFound
 from aliecs.language.payload import PayloadTemplates
-from test.oracle.payload.generate import CASES, VARIABLES
+from test.oracle.payload.generate import CASES
+from test.oracle.payload.writer import VARIABLES
 
 ANSWER_ID = "2oDvieFrVTi"
 """The identifier that the oracle gives for `uid.New()`."""

@@ -300,9 +300,7 @@ class Import:
         for token in self.names.values():
             if token.text not in linked.document.exported:
                 reason = f"Macro '{token.text}' not found (or not exported) in '{linked.path}'."
-                raise PayloadError(
-                    reason, "parser", path, token.line, token.column, token.text
-                )
+                raise PayloadError(reason, "parser", path, token.line, token.column, token.text)
 
 
 def _parse_import(parser: Parser, name: Token, arguments: Cursor) -> Statement:

@@ -1,4 +1,4 @@
-"""Times as the reference writes them: a layout is an example, the second of January 2006 at 15:04:05.
+"""Times as the reference writes them: a layout is an example, 2 January 2006 at 15:04:05.
 
 For the tag `now`. What is no part of the example stands for itself.
 """
@@ -9,10 +9,21 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-_MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 FAKE = datetime(2014, 2, 5, 18, 31, 45, tzinfo=UTC)
 """What `now ... fake` shows, for tests of templates."""
 

@@ -15,9 +15,9 @@ LONGEST_TOKEN = 40
 class PayloadError(InvalidInput):
     """A payload cannot be rendered.
 
-    `stage` is where it was found (`fromfile`, `lexer`, `parser`, `execution`), `path` the payload at
-    fault, `line` and `column` count from 1 in characters (0 where unknown), `token` is the text at
-    that place and `reason` the fault alone.
+    `stage` is where it was found (`fromfile`, `lexer`, `parser`, `execution`), `path` the payload
+    at fault, `line` and `column` count from 1 in characters (0 where unknown), `token` is the text
+    at that place and `reason` the fault alone.
     """
 
     code = "payload_error"

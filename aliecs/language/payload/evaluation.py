@@ -1,8 +1,8 @@
 """What a rendering runs in: its budget, its outputs, and the frames of names.
 
-A `Render` lives for one rendering and bounds it: steps, output, depth. A `Frame` is what a piece of
-a template sees; loops, `with`, macros and includes get frames of their own. Statements write into an
-`Output`. Nothing here knows the grammar.
+A `Render` lives for one rendering and bounds it: steps, output, depth. A `Frame` is what a piece
+of a template sees; loops, `with`, macros and includes get frames of their own. Statements write
+into an `Output`. Nothing here knows the grammar.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ DEEPEST_CALL = 24
 """Macros, includes and parents' blocks inside each other."""
 
 
+MOST_WARNINGS = 20
+
+
 class ILinked(Protocol):
     """A template with everything that it names; see `linking`."""
 
@@ -49,15 +52,25 @@ class Render:
     """One rendering."""
 
     variables: Mapping[str, str]
-    warn: Callable[[str], None]
+    tell: Callable[[str], None]
+    """Hears warnings."""
     new_id: Callable[[], str]
     load: Callable[[str], ILinked]
     """A template by the name that an include gives it; raises `PayloadError`."""
     random: Random
     steps: int = 0
     depth: int = 0
+    warnings: int = 0
     dump: None = None
     """`util.Dump` has no place to write to."""
+
+    def warn(self, text: str) -> None:
+        """Tell of something that a function could not use; not without end."""
+        self.warnings += 1
+        if self.warnings <= MOST_WARNINGS:
+            self.tell(text)
+        elif self.warnings == MOST_WARNINGS + 1:
+            self.tell("further warnings of this rendering are left away")
 
     def ask(self, function: str) -> Render:
         """The one who answers the functions; here that is the rendering itself."""

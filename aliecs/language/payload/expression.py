@@ -1,8 +1,9 @@
 """The expressions of payload templates, parsed: what they evaluate to.
 
-Operators are strict where the reference is (`==`) and loose where it is (arithmetic takes a text for
-the number that it writes, or for 0). There is no way from here to anything of Python: names come from
-the frame, members from maps and lists, calls reach our functions and the template's macros only.
+Operators are strict where the reference is (`==`) and loose where it is (arithmetic takes a text
+for the number that it writes, or for 0). There is no way from here to anything of Python: names
+come from the frame, members from maps and lists, calls reach our functions and the template's
+macros only.
 """
 
 from __future__ import annotations
@@ -103,8 +104,10 @@ class Variable:
                 if found is _NOTHING:
                     return None
                 value = found
-            if part.arguments is not None or isinstance(value, Function) or hasattr(
-                value, "invoke"
+            if (
+                part.arguments is not None
+                or isinstance(value, Function)
+                or hasattr(value, "invoke")
             ):
                 value = self._call(value, part, frame)
         return value
@@ -122,7 +125,7 @@ class Variable:
 
     def _named(self, value: Any, name: str, frame: Frame) -> Any:
         if isinstance(value, dict):
-            return value[name] if name in value else _NOTHING
+            return value.get(name, _NOTHING)
         if isinstance(value, Namespace):
             return value.members.get(name, _NOTHING)
         if isinstance(value, Loop):

@@ -1,4 +1,4 @@
-"""Latin that means nothing, for the tag `lorem`: the text that printers have used since long ago."""
+"""Latin that means nothing, for the tag `lorem`: the text that printers have long used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The filters of payload templates, those of texts as markup apart (see `markup`).
 
-A filter takes the value, its argument (nil where there is none) and the rendering, and gives the new
-value. It raises `ValueFault` where it cannot; the caller knows the place.
+A filter takes the value, its argument (nil where there is none) and the rendering, and gives the
+new value. It raises `ValueFault` where it cannot; the caller knows the place.
 """
 
 from __future__ import annotations

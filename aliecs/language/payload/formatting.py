@@ -1,7 +1,8 @@
-"""The filter `stringformat`: one value printed as a format in the style of the reference's language.
+"""The filter `stringformat`: one value printed as a format of Go says.
 
 A format is text with verbs: `%`, flags (`-+# 0`), width, precision, and a letter. Wrong use is no
-error but shows in the output, such as `%!d(string=a)`; payloads may rely on that, so it is the same.
+error but shows in the output, such as `%!d(string=a)`; payloads may rely on that, so it is the
+same.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from aliecs.language.value import Namespace, TextList, float_text
 
 _DEEPEST = 100
 _LARGEST_COUNT = 1_000_000
+_LONGEST = 4 * 1024 * 1024
+"""Characters that a format may make."""
 _FLAGS = re.compile("[-+# 0]*")
 _DIGITS = re.compile("[0-9]+")
 
@@ -59,6 +62,11 @@ def formatted(format_text: str, value: Any, widest: int) -> str:
     return _Format(format_text, value, widest).run()
 
 
+def default_text(value: Any) -> str:
+    """`value` as the verb `%v` prints it. Raises `ValueFault` where it is nested too deeply."""
+    return _printed(_Verb(), value)
+
+
 @define
 class _Format:
     text: str
@@ -72,7 +80,8 @@ class _Format:
     good_index: bool = True
 
     def run(self) -> str:
-        parts = []
+        parts: list[str] = []
+        size = 0
         ever_reordered = False
         while self.position < len(self.text):
             begin = self.position
@@ -84,6 +93,9 @@ class _Format:
             self.position = end + 1
             self.reordered = False
             parts.append(self._verb())
+            size += len(parts[-1])
+            if size > _LONGEST:
+                raise ValueFault(f"makes a text of more than {_LONGEST} characters")
             ever_reordered = self.reordered
         if not ever_reordered and self.argument == 0:
             kind = type_name(self.value)
@@ -127,13 +139,14 @@ class _Format:
         if self.argument >= 1:
             return f"%!{letter}(MISSING)"
         self.argument += 1
-        if max(verb.width or 0, verb.precision or 0) > self.widest:
+        width = max(verb.width or 0, verb.precision or 0)
+        if width > self.widest:
             raise ValueFault(f"a width of more than {self.widest}")
+        if width and width * _count(self.value) > _LONGEST:
+            raise ValueFault(f"makes a text of more than {_LONGEST} characters")
         if letter == "v":
             # With this verb the flags have another meaning.
-            verb = evolve(
-                verb, sharp=False, sharp_v=verb.sharp, plus=False, plus_v=verb.plus
-            )
+            verb = evolve(verb, sharp=False, sharp_v=verb.sharp, plus=False, plus_v=verb.plus)
         return _printed(verb, self.value)
 
     def _width(self, verb: _Verb) -> tuple[_Verb, str]:
@@ -202,6 +215,15 @@ class _Format:
             return
         self.argument = 0
         self.after_index = True
+
+
+def _count(value: Any, depth: int = 0) -> int:
+    """How many single values there are in a value."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if not isinstance(value, list) or depth > _DEEPEST:
+        return 1
+    return sum(_count(item, depth + 1) for item in value)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -377,7 +399,7 @@ def _float_digits(value: float, letter: str, precision: int | None) -> str:
 
 
 def _mantissa(value: float) -> tuple[int, int]:
-    fraction, exponent = math.frexp(value)
+    _, exponent = math.frexp(value)
     if value == 0:
         return 0, -1074
     exponent = max(exponent - 53, -1074)

@@ -1,8 +1,8 @@
 """The text of a payload -> tokens.
 
-Text outside of tags is one token, `html`, whatever it is: JSON as a rule. Inside `{{ }}` and `{% %}`
-there are keywords, identifiers, strings, numbers and symbols. Like the reference, a character that
-has no meaning there ends the tag: what follows is text again, and the parser complains.
+Text outside of tags is one token, `html`, whatever it is: JSON as a rule. Inside `{{ }}` and `{%
+%}` there are keywords, identifiers, strings, numbers and symbols. Like the reference, a character
+that has no meaning there ends the tag: what follows is text again, and the parser complains.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The functions that payloads may call: those of workflow templates that need nothing from outside.
 
-Objects `strings`, `json`, `uid` and `util`, and the bare names of old payloads. They are the functions
-of `aliecs.language.standard`, with the few that a payload sees otherwise put in their place.
+Objects `strings`, `json`, `uid` and `util`, and the bare names of old payloads. They are the
+functions of `aliecs.language.standard`, with the few that a payload sees otherwise put in their
+place.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from aliecs.language import standard
 from aliecs.language.payload import text as texts
-from aliecs.language.payload.formatting import formatted
+from aliecs.language.payload.formatting import default_text
 from aliecs.language.payload.value import (
     BlockView,
     CycleValue,
@@ -24,7 +25,6 @@ from aliecs.language.payload.value import (
 )
 from aliecs.language.value import ExpressionError, Function, Namespace, TextList
 
-_WIDEST = 100_000
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -58,10 +58,10 @@ def _marshal(scope: Any, value: Any) -> str:
 def _object_as_json(value: Any) -> str:
     if not isinstance(value, Loop):
         return "{}"
-    members = (
-        f"{json.dumps(name)}:{_object_as_json(member) if isinstance(member, Loop) else json.dumps(member)}"
-        for name, member in value.fields().items()
-    )
+    members = []
+    for name, member in value.fields().items():
+        is_loop = isinstance(member, Loop)
+        members.append(f'"{name}":{_object_as_json(member) if is_loop else json.dumps(member)}')
     return f"{{{','.join(members)}}}"
 
 
@@ -69,7 +69,7 @@ def _sort(scope: Any, value: Any) -> Any:
     if type(value) is not list:
         return value
     try:
-        printed = [formatted("%v", item, _WIDEST) for item in value]
+        printed = [default_text(item) for item in value]
     except ValueFault as fault:
         raise ExpressionError(str(fault)) from fault
     return TextList(sorted(printed, key=text_bytes))
@@ -109,4 +109,4 @@ FUNCTIONS: Mapping[str, Function | Namespace] = {
     **_BARE,
     **{name: _namespace(namespace) for name, namespace in standard.NAMESPACES.items()},
 }
-"""Everything that can be called, and the objects that it is in. Hides variables of the same name."""
+"""All that can be called, and the objects that it is in. Hides variables of the same name."""

@@ -1,4 +1,4 @@
-"""A payload with everything that it names: included, imported and extended payloads, read and parsed.
+"""A payload with all that it names: included, imported and extended payloads, read and parsed.
 
 A name is taken below the base of the requested payload, wherever it stands. Names in so many words
 are resolved before anything is rendered, in branches that are never taken too: a missing one fails
@@ -28,6 +28,8 @@ LONGEST_PAYLOAD = 4 * 1024 * 1024
 """Characters."""
 MOST_PAYLOADS = 500
 """Payloads that one rendering may read."""
+LARGEST_SUM = 16 * 1024 * 1024
+"""Characters of these together."""
 DEEPEST_REFERENCE = 20
 """Payloads that name each other in a row."""
 MOST_CACHED = 1000
@@ -52,7 +54,7 @@ class DocumentCache:
                 return document
         if len(text) > LONGEST_PAYLOAD:
             reason = f"the payload is longer than {LONGEST_PAYLOAD} characters"
-            raise PayloadError(reason, "fromfile", path)
+            raise PayloadError(reason, "parser", path)
         document = parse(without_surrogates(text), path, TAGS)
         with self._lock:
             if text not in self._documents:
@@ -91,6 +93,7 @@ class Linker:
     cache: DocumentCache
     _known: dict[str, Linked] = field(factory=dict)
     _chain: list[str] = field(factory=list)
+    _size: int = 0
 
     def requested(self, path: str) -> Linked:
         """The payload that was asked for. Errors of `read` pass as they are."""
@@ -112,7 +115,7 @@ class Linker:
 
     def resolved(self, name: str) -> str:
         """The path that a name stands for."""
-        if name.startswith("/") or name == self.base or name.startswith(f"{self.base}/"):
+        if name.startswith(("/", f"{self.base}/")):
             return name
         return f"{self.base}/{name}"
 
@@ -126,15 +129,25 @@ class Linker:
             raise PayloadError(reason, "fromfile", path) from error
 
     def _linked(self, path: str, text: str) -> Linked:
+        self._size += len(text)
+        if self._size > LARGEST_SUM:
+            reason = f"all payloads together are longer than {LARGEST_SUM} characters"
+            raise PayloadError(reason, "parser", path)
         linked = Linked(path, self.cache.document(text, path))
         self._known[path] = linked
         self._chain.append(path)
-        for statement in linked.document.references:
-            found = self._reference(statement, path)
-            linked.references[statement] = found
-            if statement is linked.document.parent:
-                linked.parent = found
-        self._chain.pop()
+        try:
+            for statement in linked.document.references:
+                found = self._reference(statement, path)
+                linked.references[statement] = found
+                if statement is linked.document.parent:
+                    linked.parent = found
+        except PayloadError:
+            # Somebody may go on without it, but not with half of it.
+            del self._known[path]
+            raise
+        finally:
+            self._chain.pop()
         return linked
 
     def _reference(self, statement: Any, path: str) -> Linked | None:
@@ -142,10 +155,8 @@ class Linker:
         try:
             linked = self.named(statement.literal)
         except PayloadError as error:
-            is_missing = error.stage == "fromfile" and error.path == self.resolved(
-                statement.literal
-            )
-            if is_missing and statement.if_exists:
+            # What it names itself may be missing just as well.
+            if statement.if_exists and error.stage == "fromfile":
                 return None
             if error.line == 0:
                 raise PayloadError(

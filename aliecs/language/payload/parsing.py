@@ -1,7 +1,8 @@
 """Tokens -> expressions and documents. The grammar of payload templates, without the single tags.
 
-A `Cursor` walks over tokens. The template has one, and each tag gets one for its arguments. The tags
-themselves are functions that take a `Parser` and the arguments; they stand in a table, see `tags`.
+A `Cursor` walks over tokens. The template has one, and each tag gets one for its arguments. The
+tags themselves are functions that take a `Parser` and the arguments; they stand in a table, see
+`tags`.
 """
 
 from __future__ import annotations
@@ -418,9 +419,7 @@ class Parser:
                 cursor.position += 2
                 return body, name.text, self._arguments(name)
             body.statements.append(self._statement())
-        raise cursor.error(
-            f"Unexpected EOF, expected tag {' or '.join(names)}.", cursor.tokens[-1]
-        )
+        raise cursor.error(f"Unexpected EOF, expected tag {' or '.join(names)}.", cursor.tokens[-1])
 
     def skip_to(self, name: str) -> None:
         """Go past the next tag of this name. Raises `PayloadError` where there is none."""

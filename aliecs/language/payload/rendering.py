@@ -57,7 +57,7 @@ class PayloadTemplates:
         try:
             linked = linker.requested(path)
             given = _usable(variables, warn)
-            # The same payload with the same variables is the same text, whatever it throws dice for.
+            # Dice fall alike each time: the same payload and variables give the same text.
             random = Random(path)  # noqa: S311
             render = Render(given, warn, new_id, linker.named, random)
             public: dict[str, Any] = {**given, **FUNCTIONS}

@@ -6,12 +6,12 @@ looks at its neighbours), and a payload has to come out the same byte for byte.
 
 from __future__ import annotations
 
-_SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+_SPACES = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+)
 SPACES = _SPACES + "\u2028\u2029\u202f\u205f\u3000"
 """What counts as white space."""
-_ESCAPES = str.maketrans(
-    {"&": "&amp;", ">": "&gt;", "<": "&lt;", '"': "&quot;", "'": "&#39;"}
-)
+_ESCAPES = str.maketrans({"&": "&amp;", ">": "&gt;", "<": "&lt;", '"': "&quot;", "'": "&#39;"})
 
 
 def escape(text: str) -> str:

@@ -1,10 +1,10 @@
-"""The values of payload templates: how they count as numbers, texts and truth, and how they compare.
+"""The values of payload templates: what they count for, and how they compare.
 
-Texts, booleans, 64-bit integers, floats, nil (None), lists and maps with text keys; a list of nothing
-but texts (`TextList`) and a single byte of a text (`Byte`) are types of their own, since the reference
-tells them apart. Bytes that are no character (a text can be walked byte by byte) are lone surrogates,
-as Python's `surrogateescape` has them. Everything here is the behaviour of the reference's engine,
-found by asking it: see test/oracle/payload.
+Texts, booleans, 64-bit integers, floats, nil (None), lists and maps with text keys; a list of
+nothing but texts (`TextList`) and a single byte of a text (`Byte`) are types of their own, since
+the reference tells them apart. Bytes that are no character (a text can be walked byte by byte) are
+lone surrogates, as Python's `surrogateescape` has them. Everything here is the behaviour of the
+reference's engine, found by asking it: see test/oracle/payload.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def length(value: Any) -> int:
 
 
 def negate(value: Any) -> Any:
-    """`not value`. Numbers stay numbers; that the opposite of 0.0 is 1.1 is the reference's idea."""
+    """`not value`. Numbers stay numbers; that not 0.0 is 1.1 is the reference's idea."""
     if is_integer(value):
         return 0 if value else 1
     if isinstance(value, float):
@@ -279,7 +279,9 @@ def contains(container: Any, item: Any) -> bool:
             return False
         if type(item) is int:
             raise ValueFault("the keys of a map are strings, not int")
-        return isinstance(item, str) and item in (container if isinstance(container, dict) else container.members)
+        return isinstance(item, str) and item in (
+            container if isinstance(container, dict) else container.members
+        )
     if isinstance(container, (Loop, BlockView)):
         return to_text(item) in container.fields()
     return False
