@@ -393,9 +393,9 @@ def _divide(left: Any, right: Any) -> Any:
 
 
 def _divided(left: float, right: float) -> float:
-    if right != 0 or math.isnan(left) or math.isnan(right):
+    if right:
         return left / right
-    if left == 0:
+    if left == 0 or math.isnan(left):
         return math.nan
     return math.copysign(math.inf, left) * math.copysign(1.0, right)
 

@@ -76,13 +76,13 @@ class _Format:
     argument: int = 0
     """The next argument; there is only one, number 0."""
     reordered: bool = False
+    """Whether any argument was named by its number."""
     after_index: bool = False
     good_index: bool = True
 
     def run(self) -> str:
         parts: list[str] = []
         size = 0
-        ever_reordered = False
         while self.position < len(self.text):
             begin = self.position
             end = self.text.find("%", begin)
@@ -91,13 +91,11 @@ class _Format:
                 break
             parts.append(self.text[begin:end])
             self.position = end + 1
-            self.reordered = False
             parts.append(self._verb())
             size += len(parts[-1])
             if size > _LONGEST:
                 raise ValueFault(f"makes a text of more than {_LONGEST} characters")
-            ever_reordered = self.reordered
-        if not ever_reordered and self.argument == 0:
+        if not self.reordered and self.argument == 0:
             kind = type_name(self.value)
             shown = kind if self.value is None else f"{kind}={_printed(_Verb(), self.value)}"
             parts.append(f"%!(EXTRA {shown})")
@@ -144,8 +142,8 @@ class _Format:
             raise ValueFault(f"a width of more than {self.widest}")
         if width and width * _count(self.value) > _LONGEST:
             raise ValueFault(f"makes a text of more than {_LONGEST} characters")
-        if letter == "v":
-            # With this verb the flags have another meaning.
+        if letter in "vw":
+            # With these verbs the flags have another meaning.
             verb = evolve(verb, sharp=False, sharp_v=verb.sharp, plus=False, plus_v=verb.plus)
         return _printed(verb, self.value)
 
@@ -200,21 +198,18 @@ class _Format:
 
     def _index(self) -> None:
         """The number of an argument, in brackets."""
+        self.after_index = False
         if not self.text.startswith("[", self.position):
             return
         self.reordered = True
         close = self.text.find("]", self.position)
-        inner = self.text[self.position + 1 : close] if close > 0 else ""
-        if close < 0:
-            self.position += 1
+        number = self.text[self.position + 1 : close] if close > 0 else ""
+        self.position = close + 1 if close > 0 else self.position + 1
+        self.after_index = re.fullmatch("[0-9]{1,7}", number) is not None
+        if self.after_index and int(number) == 1:
+            self.argument = 0
+        else:
             self.good_index = False
-            return
-        self.position = close + 1
-        if not re.fullmatch("[0-9]{1,7}", inner) or int(inner) != 1:
-            self.good_index = False
-            return
-        self.argument = 0
-        self.after_index = True
 
 
 def _count(value: Any, depth: int = 0) -> int:

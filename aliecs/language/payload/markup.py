@@ -6,6 +6,7 @@ own text into one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -182,6 +183,10 @@ def _short_links(value: Any, argument: Any, render: Render) -> str:
 # --- texts with tags, cut short ------------------------------------------------------------------
 
 
+_UNKNOWN = re.compile("[\ufffd\ud800-\udfff]")
+"""The sign for what is no character, and bytes that are none."""
+
+
 @define
 class _Cutter:
     """Takes a text with tags apart, and closes the tags that are left open where it ends."""
@@ -208,7 +213,7 @@ class _Cutter:
         closed = end >= 0
         if not closed:
             end = len(self.text)
-        name = self.text[self.position : end]
+        name = _UNKNOWN.sub("", self.text[self.position : end])
         self.position = end + closed
         return name, closed
 
@@ -227,18 +232,25 @@ class _Cutter:
         # A closing sign is not part of a name, a space ends it.
         self.open_tags.append(content.partition(" ")[0])
 
+    def character(self) -> str:
+        """Read a character; nothing where it is none, which the reference leaves out."""
+        character = self.text[self.position]
+        self.position += 1
+        if _UNKNOWN.match(character):
+            return ""
+        self.written.append(character)
+        return character
+
     def word(self) -> bool:
         """Read up to the end of a word, or to a tag; whether a whole word was read."""
         letters = 0
         while self.position < len(self.text):
-            character = self.text[self.position]
-            if character == "<":
+            if self.text[self.position] == "<":
                 return False
-            self.position += 1
-            self.written.append(character)
-            if character in " .,;":
+            character = self.character()
+            if character and character in " .,;":
                 break
-            letters += 1
+            letters += bool(character)
         return letters > 0
 
     def ended(self, dots: bool) -> SafeText:
@@ -249,29 +261,21 @@ class _Cutter:
         return SafeText("".join(self.written))
 
 
-def _known_characters(value: Any) -> str:
-    """The reference leaves out what is no character, and the sign for such."""
-    return without_surrogates(to_text(value)).replace("\ufffd", "")
-
-
 def _truncate_characters(value: Any, argument: Any, render: Render) -> SafeText:
     longest = max(to_integer(argument) - 3, 0)
-    cutter = _Cutter(_known_characters(value))
+    cutter = _Cutter(to_text(value))
     count = 0
     while cutter.position < len(cutter.text) and count < longest:
-        character = cutter.text[cutter.position]
-        if character == "<":
+        if cutter.text[cutter.position] == "<":
             cutter.tag()
-            continue
-        cutter.written.append(character)
-        cutter.position += 1
-        count += 1
-    return cutter.ended(longest <= count < len(text_bytes(to_text(value))))
+        elif cutter.character():
+            count += 1
+    return cutter.ended(longest <= count < len(text_bytes(cutter.text)))
 
 
 def _truncate_words(value: Any, argument: Any, render: Render) -> SafeText:
     most = max(to_integer(argument), 0)
-    cutter = _Cutter(_known_characters(value))
+    cutter = _Cutter(to_text(value))
     count = 0
     while cutter.position < len(cutter.text) and count < most:
         if cutter.text[cutter.position] == "<":
