@@ -46,8 +46,9 @@ def reader(texts: dict[str, str]) -> Callable[[str], str]:
 
 def ours(templates: PayloadTemplates, case: Case) -> Case:
     read = reader(case["templates"])
+    variables = {**VARIABLES, "z": case["z"]} if "z" in case else VARIABLES
     try:
-        text = templates.render(case["path"], VARIABLES, read, new_id=lambda: ANSWER_ID)
+        text = templates.render(case["path"], variables, read, new_id=lambda: ANSWER_ID)
     except AliecsError as error:
         return {"error": error.message}
     return {"output": text}

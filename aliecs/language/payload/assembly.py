@@ -13,7 +13,7 @@ from attrs import define
 
 from aliecs.language.payload.error import PayloadError
 from aliecs.language.payload.evaluation import Body, Expression, Frame, ILinked, Output, Statement
-from aliecs.language.payload.expression import Literal
+from aliecs.language.payload.expression import Callee, Literal
 from aliecs.language.payload.lexing import IDENTIFIER, KEYWORD, STRING, SYMBOL, Token
 from aliecs.language.payload.parsing import Cursor, Parser, Tag
 from aliecs.language.payload.value import BlockView, SafeText, to_text
@@ -161,7 +161,7 @@ class _Block:
 
 
 @define(eq=False)
-class _Super:
+class _Super(Callee):
     """The method `block.Super`: the block of this name of the template that is extended."""
 
     block: _Block
@@ -217,7 +217,7 @@ class MacroDefinition:
 
 
 @define(eq=False)
-class Macro:
+class Macro(Callee):
     """A macro that can be called; it sees the names that are known where it was defined."""
 
     definition: MacroDefinition

@@ -9,8 +9,9 @@ macros only.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import define
 
@@ -40,9 +41,10 @@ from aliecs.language.payload.value import (
 from aliecs.language.value import ExpressionError, Function, Namespace
 
 
-class Callee(Protocol):
+class Callee(ABC):
     """A macro, or a method of an object of the engine."""
 
+    @abstractmethod
     def invoke(self, frame: Frame, arguments: list[Any], token: Token, name: str) -> Any:
         """Call it. Raises `PayloadError`."""
 
@@ -104,11 +106,7 @@ class Variable:
                 if found is _NOTHING:
                     return None
                 value = found
-            if (
-                part.arguments is not None
-                or isinstance(value, Function)
-                or hasattr(value, "invoke")
-            ):
+            if part.arguments is not None or isinstance(value, (Function, Callee)):
                 value = self._call(value, part, frame)
         return value
 
@@ -158,12 +156,12 @@ class Variable:
         )
 
     def _call(self, value: Any, part: Part, frame: Frame) -> Any:
-        if not isinstance(value, Function) and not hasattr(value, "invoke"):
+        if not isinstance(value, (Function, Callee)):
             what = kind_name(value) if value is None else type_name(value)
             raise frame.error(f"'{self}' is not a function (it is {what})", self.token)
         arguments = [argument.evaluate(frame) for argument in part.arguments or ()]
         frame.render.spend(4)
-        if not isinstance(value, Function):
+        if isinstance(value, Callee):
             result = value.invoke(frame, arguments, self.token, str(self))
         else:
             result = self._call_function(value, arguments, frame)
@@ -214,8 +212,8 @@ def _existing(value: Any) -> Any:
     return _NOTHING if value is None else value
 
 
-@define
-class _Text:
+@define(eq=False)
+class _Text(Callee):
     """The method `String` of what `cycle` gives."""
 
     value: CycleValue

@@ -21,6 +21,7 @@ from aliecs.language.payload.linking import DocumentCache, Linker
 from aliecs.language.payload.value import without_surrogates
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+_MOST_SHOWN = 10
 
 
 def _ignore(text: str) -> None:
@@ -79,10 +80,14 @@ class PayloadTemplates:
 def _usable(variables: Mapping[str, str], warn: Callable[[str], None]) -> dict[str, str]:
     """The variables that a template can name."""
     usable = {}
+    others = []
     for name, value in variables.items():
         trimmed = name.strip()
         if _NAME.fullmatch(trimmed):
             usable[trimmed] = without_surrogates(value)
         else:
-            warn(f"the variable {name!r} is left away: a payload template cannot name it")
+            others.append(repr(name))
+    if others:
+        shown = ", ".join(sorted(others)[:_MOST_SHOWN]) + ", ..." * (len(others) > _MOST_SHOWN)
+        warn(f"variables that a payload template cannot name are left away: {shown}")
     return usable

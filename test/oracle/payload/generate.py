@@ -26,7 +26,10 @@ from test.oracle.payload.writer import (
     Writer,
     broken,
     case,
+    jumbled_format,
+    jumbled_json,
     quoted,
+    snippets,
     soup,
 )
 
@@ -167,6 +170,44 @@ def expressions(random: Random) -> Iterator[Case]:
         yield case(broken(random, f"{{{{ {Writer(random).expression(2)} }}}}"))
 
 
+def texts(random: Random) -> Iterator[Case]:
+    """Filters and functions on texts that matter to them."""
+    values = (
+        "host", "5", "2.5", "0.1", "true", "nope", "host.1", "letters", "0", "0.0", "100000000.0",
+        "128512", "1234567.891", "json.Unmarshal(mixed)", "json.Unmarshal(map)", "lines", "markup",
+        'list|split:","', "9223372036854775807", '"nan"|float', '"-inf"|float', "233", "8232",
+        'json.Unmarshal("[-0.0,-1.5,1e100]")',
+    )  # fmt: skip
+    of_markup = (
+        "truncatechars_html", "truncatewords_html", "truncatechars", "truncatewords", "striptags",
+        "linebreaks", "title", "capfirst", "removetags", "linenumbers",
+    )  # fmt: skip
+    of_addresses = ("urlize", "urlizetrunc", "urlencode", "iriencode", "escapejs")
+    choice = random.choice
+    for _ in range(1500):
+        yield case(f"{{{{ {choice(values)}|stringformat:{quoted(jumbled_format(random))} }}}}")
+    for _ in range(1500):
+        z = snippets(random, "markup", 10)
+        yield case(f"[{{{{ z|{choice(of_markup)}:{random.randrange(15)} }}}}]", z=z)
+        z = snippets(random, "markup", 12)
+        yield case("{% spaceless %}{{ z|safe }}{% endspaceless %}", z=z)
+        z = snippets(random, "addresses", 8)
+        argument = choice(("true", "false", "5", "12", "nope"))
+        yield case(f"{{{{ z|{choice(of_addresses)}:{argument}|safe }}}}", z=z)
+    for _ in range(500):
+        operator = choice(("+", "-", "*", "/", "%", "<", "<=", "==", "in"))
+        yield case(
+            f"{{{{ z|integer }}}} {{{{ z|float }}}} {{{{ z|floatformat:{random.randrange(9)} }}}} "
+            f"{{{{ z|get_digit:2 }}}} {{{{ z {operator} {choice(('z', '1', '2.5'))} }}}}",
+            z=snippets(random, "numbers", 6),
+        )
+        yield case(
+            "{{ json.Marshal(json.Unmarshal(z))|safe }} {{ json.Unmarshal(z) }} "
+            '{{ json.Sort(json.Unmarshal(z))|join:";" }} {{ json.Unmarshal(z)|stringformat:"%v" }}',
+            z=jumbled_json(random),
+        )
+
+
 def written_by_hand(random: Random) -> Iterator[Case]:
     """The cases of `by_hand.txt`, one in a line, with signs for newline and tabulator."""
     for line in (HERE / "by_hand.txt").read_text("utf-8").splitlines():
@@ -174,7 +215,7 @@ def written_by_hand(random: Random) -> Iterator[Case]:
             yield case(line.replace("\u23ce", "\n").replace("\u21e5", "\t"))
 
 
-KINDS = (written_by_hand, operators, filters, expressions, documents, inheritance, soups)
+KINDS = (written_by_hand, operators, filters, expressions, documents, inheritance, soups, texts)
 
 
 def cases() -> Iterator[Case]:
@@ -225,7 +266,9 @@ def write(oracle: str) -> None:
     with CASES.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as target:
         for question, answer in known.items():
             entry = json.loads(question)
-            del entry["variables"]
+            z = entry.pop("variables").get("z")
+            if z is not None:
+                entry["z"] = z
             entry.update(json.loads(answer))
             target.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
     print(f"{len(known)} cases of {len(asked)}, {CASES.stat().st_size} bytes")

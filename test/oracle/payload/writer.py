@@ -401,15 +401,14 @@ SUPPORT = {
 }
 
 
-def case(text: str, others: dict[str, str] | None = None) -> Case:
-    """A case with the usual variables."""
+def case(text: str, others: dict[str, str] | None = None, z: str | None = None) -> Case:
+    """A case with the usual variables, and with `z` if it is given."""
     templates = {f"{BASE}/entry": text}
-    for name in SUPPORT:
-        if name.rpartition("/")[2] in text or name in text:
-            templates.update(SUPPORT)
-            break
+    if any(name.rpartition("/")[2] in text for name in SUPPORT):
+        templates.update(SUPPORT)
     templates.update({f"{BASE}/{name}": content for name, content in (others or {}).items()})
-    return {"templates": templates, "path": f"{BASE}/entry", "variables": VARIABLES}
+    variables = VARIABLES if z is None else {**VARIABLES, "z": z}
+    return {"templates": templates, "path": f"{BASE}/entry", "variables": variables}
 
 
 def broken(random: Random, text: str) -> str:
@@ -437,6 +436,60 @@ PIECES = (
     "forloop.Counter", "é", "$", "spaceless", "endspaceless", "json.Unmarshal(one)", ".key",
     "ifchanged", "endifchanged", "now", "%",
 )  # fmt: skip
+
+
+def jumbled_format(random: Random) -> str:
+    """A format for `stringformat`, of the parts that formats have, in their order as a rule."""
+    choice = random.choice
+    verbs = ""
+    for _ in range(choice((1, 1, 2))):
+        flags = "".join(choice("-+# 0") for _ in range(choice((0, 0, 1, 2))))
+        width = choice(("", "", "5", "12", "*", "[1]", "[1]*", "0"))
+        precision = choice(("", "", "", ".", ".0", ".2", ".5", ".*", ".[1]*", ".20"))
+        # The verb p prints addresses: these are different each time.
+        index, verb = choice(("", "", "", "[1]", "[2]")), choice("vdsqxXboOceEfFgGtUT%wz!é")
+        verbs += f"%{flags}{width}{precision}{index}{verb}"
+    return verbs + choice(("", "|"))
+
+
+def jumbled_json(random: Random, depth: int = 3) -> str:
+    """JSON as a rule, and sometimes nearly."""
+    choice = random.choice
+    kind = random.randrange(8 if depth else 5)
+    if kind == 0:
+        return str(random.randrange(-5, 100))
+    if kind == 1:
+        return choice((repr(random.uniform(-1e3, 1e3)), f"{random.randrange(99)}e{depth * 9 - 20}"))
+    if kind == 2:
+        return choice(("true", "false", "null"))
+    if kind == 3:
+        return choice(('"a"', '"<&>"', '"\u2028é"', '"\\ud800x"', '"\\u00e9\\n"', '"😀"', '"\x7f"'))
+    if kind == 4:
+        broken_json = ("01", "nul", "'a'", "1.", "NaN", "[", "1e999", "-", '"\x01"', "{,}")
+        return choice(broken_json) if random.random() < 0.2 else "7"
+    items = [jumbled_json(random, depth - 1) for _ in range(random.randrange(4))]
+    if kind == 5:
+        members = [f"{quoted(choice('abc'))}:{item}" for item in items]
+        return f"{{{','.join(members)}}}"
+    return f"[{','.join(items)}]"
+
+
+SNIPPETS = {
+    "markup": (
+        "<b>", "</b>", "<i a='1'>", "</i>", "<br/>", "<", "</", ">", "a", "b c", " ", "é", "x. ",
+        "y,", "&amp;", "<!-- c -->", "\n", "\t", "hello", "€😀", "</ b>", "<b", "\ufffd",
+    ),
+    "addresses": (
+        "www.", "http://", "https://", " ", "a.com", "b.org", "x@y.cz", "me@cern.ch", "é", "<", ">",
+        "/p?q=1&r=2#f", '"', "'", "\n", ".", "net", "co.de", "_-", ",", "%20", "+", "  ",
+    ),
+    "numbers": tuple("0123456789.-+eE_ xinfa"),
+}  # fmt: skip
+
+
+def snippets(random: Random, kind: str, most: int) -> str:
+    """A text of pieces that matter to the filters."""
+    return "".join(random.choice(SNIPPETS[kind]) for _ in range(random.randrange(most)))
 
 
 def soup(random: Random) -> str:
