@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import define
 
-from aliecs.language.payload.error import PayloadError
 from aliecs.language.payload.evaluation import Body, Expression, Frame, Output, Statement
 from aliecs.language.payload.lexing import IDENTIFIER, KEYWORD, SYMBOL, Token
 from aliecs.language.payload.parsing import Cursor, Parser, Tag
@@ -25,6 +24,11 @@ from aliecs.language.payload.value import (
 from aliecs.language.value import Namespace, TextList
 
 _NO_ARGUMENTS = "Arguments not allowed here."
+
+
+def _expressions(arguments: Cursor) -> Iterator[Expression]:
+    while arguments.remaining:
+        yield arguments.expression()
 
 
 @define(eq=False)
@@ -134,9 +138,7 @@ class _IfChanged:
 
 
 def _parse_if_changed(parser: Parser, name: Token, arguments: Cursor) -> Statement:
-    watched = []
-    while arguments.remaining:
-        watched.append(arguments.expression())
+    watched = list(_expressions(arguments))
     body, otherwise = _either(parser, "endifchanged")
     return _IfChanged(name, watched, body, otherwise, 1 + len(arguments.tokens))
 
@@ -282,14 +284,7 @@ def _parse_cycle(parser: Parser, name: Token, arguments: Cursor) -> Statement:
             break
     arguments.finish("Malformed cycle-tag.")
     if not choices:
-        raise PayloadError(
-            "Tag 'cycle' needs something to choose from.",
-            "parser",
-            arguments.path,
-            name.line,
-            name.column,
-            name.text,
-        )
+        raise arguments.error("Tag 'cycle' needs something to choose from.", name)
     return _Cycle(name, choices, cycle_name, is_silent, 1 + len(arguments.tokens))
 
 
@@ -311,11 +306,6 @@ class _FirstOf:
 def _parse_first_of(parser: Parser, name: Token, arguments: Cursor) -> Statement:
     choices = list(_expressions(arguments))
     return _FirstOf(choices, 1 + len(arguments.tokens))
-
-
-def _expressions(arguments: Cursor) -> Iterator[Expression]:
-    while arguments.remaining:
-        yield arguments.expression()
 
 
 BRANCHING_TAGS: Mapping[str, Tag] = {

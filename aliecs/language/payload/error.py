@@ -46,6 +46,7 @@ class PayloadError(InvalidInput):
             where += f" in {self.path}"
         if self.line:
             where += f" | Line {self.line} Col {self.column}"
-            if self.token:
-                where += f" near '{self.token[:LONGEST_TOKEN]}'"
+            token = self.token.partition("\n")[0][:LONGEST_TOKEN]
+            if token:
+                where += f" near '{token}'"
         return f"[Error {where}] {self.reason}"

@@ -29,7 +29,7 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _unmarshal(scope: Any, text: str) -> Any:
-    value = standard.BARE["FromJson"].call(scope, text)
+    value = standard.BARE["FromJson"].call(scope, without_surrogates(text))
     return _whole(value) if _HALF.search(text) else value
 
 

@@ -32,6 +32,7 @@ LARGEST_SUM = 16 * 1024 * 1024
 """Characters of these together."""
 DEEPEST_REFERENCE = 20
 """Payloads that name each other in a row."""
+LONGEST_PATH = 1000
 MOST_CACHED = 1000
 LARGEST_CACHE = 32 * 1024 * 1024
 """Characters of all cached texts."""
@@ -102,7 +103,10 @@ class Linker:
     def named(self, name: str) -> Linked:
         """A payload by the name that a template gives it. Raises `PayloadError`, with the stage
         `fromfile` where there is none."""
-        path = self.resolved(name)
+        path = self.resolved(without_surrogates(name))
+        if len(path) > LONGEST_PATH:
+            reason = f"unable to resolve template: a path of more than {LONGEST_PATH} characters"
+            raise PayloadError(reason, "fromfile")
         if path in self._known:
             if path in self._chain:
                 chain = " -> ".join([*self._chain[self._chain.index(path) :], path])

@@ -178,6 +178,19 @@ def test_a_limit(text: str, reason: str) -> None:
     assert reason in fault(text, part="").reason
 
 
+def test_names_that_are_no_names() -> None:
+    error = fault('{% set n = "a"|center:5000 %}{% include n %}')
+    assert "more than 1000 characters" in error.reason
+    # Half a character, from walking through a text byte by byte.
+    assert render('{% for x in "é" %}{% include x if_exists %}{% endfor %}y') == "y"
+
+
+def test_a_message_has_one_line() -> None:
+    error = fault("{{ v ? \n\n x }}")
+    assert error.token == "? \n\n x }}"
+    assert "\n" not in error.message
+
+
 def test_payloads_that_include_each_other() -> None:
     assert "include each other" in fault('{% include "entry" %}').reason
     assert "include each other" in fault('{% extends "entry" %}').reason
