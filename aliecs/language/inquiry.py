@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput
-from aliecs.language.value import ExpressionError, Function, Namespace, from_json, to_json
+from aliecs.language.printing import from_json, to_json
+from aliecs.language.value import ExpressionError, Function, Namespace
 
 DPL_ENVIRONMENT = "source /etc/profile.d/o2.sh && "
 """What is put before a DPL command to find its programs."""

@@ -10,7 +10,7 @@ from attrs import define
 
 from aliecs.language.expression import Compiler, ExpressionError
 from aliecs.language.functions import ROLE_FUNCTIONS, Library, Scope, make_library
-from aliecs.language.value import to_text
+from aliecs.language.printing import to_text
 from test.fuzz import garbage
 from test.oracle import expressions, vocabulary
 from test.oracle.comparing import Role

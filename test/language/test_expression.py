@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aliecs.language.expression import Compiler, ExpressionError
 from aliecs.language.functions import Scope, make_library
-from aliecs.language.value import from_json, to_json, to_text
+from aliecs.language.printing import from_json, to_json, to_text
 
 COMPILER = Compiler()
 LIBRARY = make_library(COMPILER)

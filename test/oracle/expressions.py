@@ -122,6 +122,50 @@ def predicate(random: Random) -> str:
     return braced(f"{name}({subject}, {said}{last})")
 
 
+def fitting_predicate(random: Random) -> str:
+    """A predicate that makes sense for the elements of its list."""
+    name = random.choice(vocabulary.PREDICATES)
+    numbers = ["[1, 2, 3]", "[3, 1.5, 2]", "1..5", "json.Unmarshal('[1, 2, 2]')", "take(1..9, 4)", "[]", "3..1"]
+    texts = ["['b', 'a', 'c']", "split(b, '')", "json.Unmarshal(hosts)", "[a, b, number]", "keys({'a': 1})"]
+    records = ["[{'n': 2}, {'n': 1}]", "json.Unmarshal('[{\"n\": 1}, {\"n\": 1, \"m\": null}]')", "toPairs({'n': 1})"]
+    pool, said = random.choice(
+        [(numbers, ["# > 1", "# == 2", "# % 2 == 1", "# in 1..2", "# >= #index", "{let h = #; h < 3}", "true", "false"]),
+         (texts, ["# == 'a'", "# startsWith 'h'", "len(#) == 1", "# in ['a', b]", "# matches '^[a-b]$'", "# != nil"]),
+         (records, [".n == 1", "#.n > 1", "#?.m == nil", "'m' in #", ".n in [1]", "len(#) == 1", "#[0] == 'n'"])]
+    )  # fmt: skip
+    if name in ("map", "groupBy", "sortBy", "sum"):
+        said = [*said, "#", "{#}", "string(#)", "[#]", ".n", "# * 2", "-#", "# + 'x'", "len(string(#))", "#index"]
+    if name == "reduce":
+        said = ["#acc + #", "#acc + string(#)", "# > #acc ? # : #acc", "#acc + #index", "[#acc, #]", "concat(#acc, [#])"]
+    subject, what = random.choice(pool), random.choice(said)
+    last = ""
+    if name == "sortBy":
+        last = random.choice(["", ", 'desc'", ", 'asc'"])
+    if name == "reduce":
+        last = random.choice(["", ", 0", ", ''", ", []"])
+    text = f"{name}({subject}, {what}{last})" if random.random() < 0.8 else f"{subject} | {name}({what}{last})"
+    wrapped = random.choice(["{}", "{}", "{}", "string({})", "type({})", "{}[0]", "first({})", "last({})", "len({})", "{}[-1]",
+                             "map({}, #)", "{} | map([#])", "{} == nil", "not {}", "map({}, type(#))", "{} ?? 'd'",
+                             "{} && any([1, 2], # > 1)", "filter({}, # != 1) | first()", "filter({}, # > 1)[0]"])  # fmt: skip
+    return braced(wrapped.format(text))
+
+
+def combined(random: Random) -> str:
+    """Predicates next to each other, which the reference's library rewrites."""
+    subject = random.choice(["[1, 2, 3]", "[a, b]", "json.Unmarshal('[1, \"a\", true]')", "1..4", "json.Unmarshal('[1, 2]')"])
+    tests = ["# > 1", "# == 1", "# == 'a'", "true", "false", "# != nil", "type(#) == 'int'", "# < 3", "#", "# in [1, 2]"]
+    one, two, three = (random.choice(tests) for _ in range(3))
+    form = random.choice(
+        ["all({s}, {a}) && all({s}, {b})", "any({s}, {a}) || any({s}, {b})", "none({s}, {a}) and none({s}, {b})",
+         "all({s}, {a}) or all({s}, {b})", "filter(filter({s}, {a}), {b})", "map(filter({s}, {a}), string(#))",
+         "map(filter({s}, {a}), # + 1)[0]", "first(filter({s}, {a}))", "last(filter({s}, {a}))", "filter({s}, {a})[-1]",
+         "len(filter({s}, {a}))", "sum(map({s}, # * 2))", "sum([a, b])", "sum([1, len(a), 0.5])", "map(filter({s}, {a}), #index)",
+         "all({s}, {a}) && all({s}, {b}) && all({s}, {c})", "count(filter({s}, {a}), {b})", "sum(filter({s}, {a}), # * 2)",
+         "filter(map({s}, [#]), len(#) == 1)", "any(filter({s}, {a}), {b})", "find(filter({s}, {a}), {b})", "sum([0.1, 0.2, len(b), 0.3])"]
+    )  # fmt: skip
+    return braced(form.format(s=subject, a=one, b=two, c=three))
+
+
 def literal(random: Random) -> str:
     """A string of odd characters and escapes, in one of the three kinds of quotes."""
     quote = random.choice("'\"`")
@@ -399,6 +443,8 @@ families: Mapping[str, tuple[Family, int]] = {
     "called": (called, 1200),
     "utility": (utility, 300),
     "predicate": (predicate, 2200),
+    "fitting predicate": (fitting_predicate, 2500),
+    "combined": (combined, 600),
     "literal": (literal, 1000),
     "number": (number, 1000),
     "value": (lambda r: braced(r.choice(VALUES)), 200),
