@@ -8,8 +8,9 @@ STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
 KEEP ?=
 ARGUMENTS ?=
+SECONDS_OF_FUZZ ?= 600
 
-.PHONY: demo test lint types unit bench protocol clean
+.PHONY: demo test lint types unit fuzz bench protocol clean
 
 demo: $(STAMP)
 	@KEEP=$(KEEP) $(BIN)/python -m aliecs.cli.demo
@@ -26,6 +27,10 @@ types: $(TEST_STAMP)
 unit: $(TEST_STAMP)
 	$(BIN)/python -m pytest $(ARGUMENTS)
 
+# Texts made by chance against everything that reads texts; what is found comes with its seed.
+fuzz: $(TEST_STAMP)
+	$(BIN)/python -m test.fuzz --seconds $(SECONDS_OF_FUZZ)
+
 # The editable install in its "compat" form: the plain one hides the twistd plugin.
 $(STAMP): setup.cfg pyproject.toml
 	@echo "Installing AliECS into $(VENV) ..."
@@ -40,10 +45,12 @@ $(TEST_STAMP): $(STAMP)
 		--config-settings editable_mode=compat --editable ".[test]"
 	@touch $@
 
-# What many environments in one core leave behind, and what each task of a large one costs.
+# What many environments in one core leave behind, what each task of a large one costs, what a
+# million expressions cost.
 bench: $(STAMP)
 	$(BIN)/python bench/twenty_environments.py
 	$(BIN)/python bench/large_environment.py
+	$(BIN)/python bench/expressions.py
 
 # Only after a change of a .proto file; what it generates is committed.
 protocol: $(TEST_STAMP)

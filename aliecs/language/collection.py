@@ -1,7 +1,7 @@
 """Built-in functions of the `{{ }}` language on lists and maps, for the table in `builtin`.
 
-Each raises `ExpressionError` for a value that it cannot take. Go's maps have no order: here keys are
-sorted.
+Each raises `ExpressionError` for a value that it cannot take. Go's maps have no order: here keys
+are sorted.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """A parsed expression -> a closure that evaluates it.
 
-The natures of values are checked as far as they are known before anything runs. How strictly depends
-on the place, as in the reference: within the arguments of a function whose result is known, a fault
-waits until it is evaluated and an undefined name is nil; within those of any other named function,
-nothing is checked beforehand. What was assumed of variables is collected, since a compiled
-expression is good only where they are there or missing in the same way. Called by `expression`.
+The natures of values are checked as far as they are known before anything runs. How strictly
+depends on the place, as in the reference: within the arguments of a function whose result is known,
+a fault waits until it is evaluated and an undefined name is nil; within those of any other named
+function, nothing is checked beforehand. What was assumed of variables is collected, since a
+compiled expression is good only where they are there or missing in the same way. Called by
+`expression`.
 """
 
 from __future__ import annotations
@@ -119,6 +120,11 @@ class Compilation:
             if self._mode == STRICT:
                 raise
             return UNKNOWN
+
+    def _refused(self, reason: str) -> None:
+        """Something is wrong, which is an error now unless it may wait."""
+        if self._mode == STRICT:
+            raise ExpressionError(reason)
 
     def _knows(self, name: str) -> bool:
         """Whether there is such a variable."""
@@ -269,13 +275,12 @@ class Compilation:
         base = self.part(node.base)
         kind = base.nature
         if not (kind.is_unknown or kind.is_list or kind.kind == "string"):
-            self._checked(lambda: _refuse(f"cannot take a part of {kind}"))
+            self._refused(f"cannot take a part of {kind}")
         bounds = tuple(bound for bound in (node.begin, node.end) if bound is not None)
         parts = self._within(BLIND if kind.is_unknown else STRICT, bounds)
         for part in parts:
             if not (part.nature.is_unknown or part.nature.kind == "int"):
-                wrong = part.nature
-                self._checked(lambda wrong=wrong: _refuse(f"a bound is an int, not {wrong}"))
+                self._refused(f"a bound is an int, not {part.nature}")
         begin = parts[0].run if node.begin is not None else None
         end = parts[-1].run if node.end is not None else None
         run_base = base.run
@@ -304,7 +309,7 @@ class Compilation:
     def _condition(self, node: Condition) -> Part:
         test, yes, no = self._parts((node.test, node.yes, node.no))
         if not (test.nature.is_unknown or test.nature.kind == "bool"):
-            self._checked(lambda: _refuse(f"the condition needs a bool, not {test.nature}"))
+            self._refused(f"the condition needs a bool, not {test.nature}")
         run_test, run_yes, run_no = test.run, yes.run, no.run
 
         def run(frame: Frame) -> Any:
@@ -342,7 +347,7 @@ class Compilation:
             return
         if isinstance(callee, Member):
             if not self._knows(name):
-                raise ExpressionError(f"unknown name {name}: no namespace of functions is called so")
+                raise ExpressionError(f"unknown name {name}: there is no namespace of that name")
         elif not self._knows(name):
             raise ExpressionError(f"unknown function {name}")
 
@@ -353,8 +358,8 @@ class Compilation:
         if nature.is_unknown:
             return UNKNOWN, self._within(BLIND, arguments)
         if nature.kind != "func":
-            refused = self._checked(lambda: _refuse(f"cannot call {described}: it is {nature}"))
-            return refused, self._within(BLIND, arguments)
+            self._refused(f"cannot call {described}: it is {nature}")
+            return UNKNOWN, self._within(BLIND, arguments)
         function = nature.function
         if function is None:
             return UNKNOWN, self._parts(arguments)
@@ -477,10 +482,9 @@ class Compilation:
         nature = natures.list_of_items([part.nature for part in parts]).item
         total = parts[-1]
         for part in reversed(parts[:-1]):
-            unknown = Part(UNKNOWN, part.run)
-            total = make_binary(
-                Binary(node.column, "+", node, node), unknown, Part(UNKNOWN, total.run), self._checked
-            )
+            plus = Binary(node.column, "+", node, node)
+            one, rest = Part(UNKNOWN, part.run), Part(UNKNOWN, total.run)
+            total = make_binary(plus, one, rest, self._checked)
         return Part(nature, total.run)
 
     _makers: ClassVar[dict[type[Node], Callable[[Compilation, Any], Part]]] = {
@@ -506,10 +510,6 @@ def constant_part(value: Any) -> Part:
     """A part that is always this number, text or truth value."""
     kinds = {bool: BOOL, int: INT, float: natures.FLOAT, str: STRING}
     return Part(kinds[type(value)], lambda frame: value, Constant(value))
-
-
-def _refuse(reason: str) -> Nature:
-    raise ExpressionError(reason)
 
 
 def _is_environment(node: Node) -> bool:

@@ -1,7 +1,8 @@
 """An expression as it runs: compiled pieces, and the frame of one evaluation.
 
-`compilation` makes the pieces, `expression` runs them, `predicate` visits the elements of lists. The
-frame counts what an evaluation does, so that no expression can keep the core busy or fill its memory.
+`compilation` makes the pieces, `expression` runs them, `predicate` visits the elements of lists.
+The frame counts what an evaluation does, so that no expression can keep the core busy or fill its
+memory.
 """
 
 from __future__ import annotations

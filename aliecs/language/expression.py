@@ -1,9 +1,9 @@
 """The `{{ }}` language: texts with expressions in them, compiled once and evaluated many times.
 
-A `Compiler` holds for each set of functions (`Dialect`) a bounded cache of compiled texts; it may be
-shared by threads. What the names in an expression stand for comes with each
-evaluation from a scope (`functions.Scope`). Evaluation is single pass: results are not looked at
-again. Limits on length, nesting, steps and sizes bound what a template can make the core do.
+A `Compiler` holds for each set of functions (`Dialect`) a bounded cache of compiled texts; it may
+be shared by threads. What the names in an expression stand for comes with each evaluation from a
+scope (`functions.Scope`). Evaluation is single pass: results are not looked at again. Limits on
+length, nesting, steps and sizes bound what a template can make the core do.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ MOST_COMPILED = 20_000
 MOST_VARIANTS = 8
 """Ways to compile one expression, by what variables there are, that are kept."""
 
+Signature = frozenset[tuple[str, str, tuple[type, ...] | None]]
+"""What can be told of a set of functions before they run: name, result, parameters of each."""
+
 __all__ = ["Compiler", "Dialect", "Expression", "ExpressionError", "IScope", "Template"]
 
 
@@ -49,7 +52,8 @@ class IScope(Protocol):
 class _Variant:
     """An expression compiled for certain variables being there and others missing."""
 
-    assumed: tuple[tuple[str, bool], ...]
+    present: tuple[str, ...]
+    absent: tuple[str, ...]
     part: Part | None
     """None where the expression cannot be compiled so."""
     top_call: TopCall | None
@@ -57,10 +61,8 @@ class _Variant:
 
     def holds(self, variables: Mapping[str, str]) -> bool:
         """Whether these variables are as assumed."""
-        for name, is_there in self.assumed:
-            if (name in variables) is not is_there:
-                return False
-        return True
+        is_there = variables.__contains__
+        return all(map(is_there, self.present)) and not any(map(is_there, self.absent))
 
 
 @define(eq=False)
@@ -110,8 +112,9 @@ class Expression:
             part = compilation.part(self._node)
         except ExpressionError as error:
             wrong = error.located(self.text)
-        assumed = tuple(compilation.assumed.items())
-        return _Variant(assumed, part, compilation.top_call, wrong)
+        present = tuple(name for name, is_there in compilation.assumed.items() if is_there)
+        absent = tuple(name for name, is_there in compilation.assumed.items() if not is_there)
+        return _Variant(present, absent, part, compilation.top_call, wrong)
 
     def _run(self, scope: IScope, code: Any) -> Any:
         try:
@@ -158,7 +161,7 @@ def _printed(expression: Expression, scope: IScope) -> str:
 class Compiler:
     """Everything compiled so far. Safe to share between threads."""
 
-    _dialects: dict[frozenset[tuple[str, str, tuple[type, ...] | None]], Dialect] = field(factory=dict)
+    _dialects: dict[Signature, Dialect] = field(factory=dict)
     _lock: threading.Lock = field(factory=threading.Lock)
 
     def dialect(self, objects: Mapping[str, Function | Namespace]) -> Dialect:

@@ -1,7 +1,8 @@
 """The text of an expression -> its words: numbers, strings, names, operators, brackets.
 
-The first step of `parsing`. Which characters make a word, and what a literal stands for, is as in the
-reference's expression library, odd corners included: templates in production were written with it.
+The first step of `parsing`. Which characters make a word, and what a literal stands for, is as in
+the reference's expression library, odd corners included: production's templates were written with
+it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
 )
 """White space, here and for the functions that trim."""
 WORD_OPERATORS = frozenset(
-    "not in or and matches contains startsWith endsWith let if else".split()
+    ["not", "in", "or", "and", "matches", "contains", "startsWith", "endsWith", "let", "if", "else"]
 )
 _LARGEST_INTEGER = 2**63 - 1
 
@@ -58,7 +59,10 @@ _NUMBER = "|".join(
     _number_pattern(prefix, digits)
     for prefix, digits in (("0[xX]", "0-9a-fA-F"), ("0[oO]", "0-7"), ("0[bB]", "01"), ("", "0-9"))
 )
-_ESCAPE = r"\\(?:[abfnrtv\\%s]|[0-7]{3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8})"
+_ESCAPE = (
+    r"\\(?:[abfnrtv\\%s]|[0-7]{3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}"
+    r"|U[0-9a-fA-F]{8})"
+)
 _WORDS = re.compile(
     rf"""
       (?P<space>[{re.escape(SPACES)}]+ | //[^\n]*\n? | /\*(?s:.*?)\*/)
@@ -138,9 +142,8 @@ def _unknown(text: str, position: int) -> ExpressionError:
     string = _ANY_STRING.match(text, position)
     if string is None:
         return ExpressionError("unexpected end: a string without its closing quote", column=column)
-    bad = next(
-        (e[0] for e in re.finditer(r"\\.", string[0], re.DOTALL) if not _fits(e[0], string[0])), "\\"
-    )
+    escapes = re.findall(r"\\.", string[0], re.DOTALL)
+    bad = next((escape for escape in escapes if not _fits(escape, string[0])), "\\")
     return ExpressionError(f"unknown escape {bad} in a string", column=column)
 
 

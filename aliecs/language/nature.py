@@ -2,13 +2,14 @@
 
 Every variable is a text, operators yield what they yield, and what comes out of a namespaced
 function is unknown. Two natures that do not go together are an error even in a branch that is never
-taken, as in the reference, whose rules these are. Used by `compilation` and by the tables of built-in
-functions.
+taken, as in the reference, whose rules these are. Used by `compilation` and by the tables of
+built-in functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from attrs import frozen
 
@@ -117,8 +118,7 @@ def agree(one: Nature, other: Nature, *kinds: str) -> bool:
 
 def binary(operator: str, left: Nature, right: Nature) -> Nature | None:
     """What an operator yields; None where it cannot take these."""
-    result = _OPERATORS[operator](left, right)
-    return result
+    return _OPERATORS[operator](left, right)
 
 
 def _wider(left: Nature, right: Nature) -> Nature:
@@ -153,9 +153,7 @@ def _equality(left: Nature, right: Nature) -> Nature | None:
 
 
 def _membership(left: Nature, right: Nature) -> Nature | None:
-    if right.kind == "role":
-        fitting = left.is_unknown or left.kind == "string"
-    elif right.kind == "map":
+    if right.kind == "role" or right.kind == "map":
         fitting = left.is_unknown or left.kind == "string"
     elif right.is_map:
         fitting = True
@@ -206,11 +204,16 @@ def alternative(yes: Nature, no: Nature) -> Nature:
 
 def list_of_items(items: Sequence[Nature]) -> Nature:
     """The nature of a list literal: all elements of the last one's nature, or anything."""
-    # As in the reference neighbours are compared by kind alone; both unknown ones are one kind
-    # only where they are unknown in the same way.
-    if all(one.kind == other.kind for one, other in zip(items, items[1:], strict=False)):
+    if all(_family(one) == _family(other) for one, other in pairwise(items)):
         return list_of(items[-1]) if items else list_of(UNKNOWN)
     return LIST
+
+
+def _family(nature: Nature) -> str:
+    """What counts when the elements of a list are compared: all lists are alike, and all maps."""
+    if nature.is_list or nature.is_map:
+        return "list" if nature.is_list else "map"
+    return "" if nature.kind == "nil" else nature.kind
 
 
 def member(base: Nature, key: Nature, name: str | None) -> Nature:

@@ -1,7 +1,7 @@
 """What the operators of the `{{ }}` language do to values at run time.
 
-Each checks its operands and raises `ExpressionError` where they do not fit; whole numbers keep to 64
-bits as in the reference. Called by the closures of `compilation`.
+Each checks its operands and raises `ExpressionError` where they do not fit; whole numbers keep to
+64 bits as in the reference. Called by the closures of `operators`.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ def divide(left: Any, right: Any) -> float:
     """`left / right`, always a float; a division by zero is infinite or not a number."""
     if not (is_number(left) and is_number(right)):
         raise _unfit("/", left, right)
-    left, right = float(left), float(right)
-    if right:
-        return left / right
-    if not left or math.isnan(left):
+    dividend, divisor = float(left), float(right)
+    if divisor:
+        return dividend / divisor
+    if not dividend or math.isnan(dividend):
         return math.nan
-    return math.copysign(math.inf, left) * math.copysign(1.0, right)
+    return math.copysign(math.inf, dividend) * math.copysign(1.0, divisor)
 
 
 def remainder(left: Any, right: Any) -> int:
@@ -121,7 +121,7 @@ def _repeated_product(base: float, exponent: float) -> float:
     if exponent < 0:
         result, result_shift = 1.0 / result, -result_shift
     try:
-        return math.ldexp(result, result_shift)
+        return float(math.ldexp(result, result_shift))
     except OverflowError:
         return math.copysign(math.inf, result)
 

@@ -1,7 +1,7 @@
 """The operators of a parsed expression -> parts: natures, constants, closures.
 
-Constants are computed here and not when the expression runs, which in the reference changes what some
-expressions mean: `x and true` is `x`, whatever that is. Called by `compilation`.
+Constants are computed here and not when the expression runs, which in the reference changes what
+some expressions mean: `x and true` is `x`, whatever that is. Called by `compilation`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from aliecs.language.value import (
     type_name,
 )
 
-
 _EXPONENT_FROM = 6
 
 

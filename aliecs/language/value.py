@@ -3,8 +3,8 @@
 Texts, booleans, 64-bit integers, floats, nil (None), lists and maps, and two things that only
 functions give: a view of a role and a namespace of functions. Python's own operators are never
 let loose on them, since these would multiply texts, compare unlike with unlike or reach into
-attributes. The reference's values are Go's, and its lists and maps are of several types that print and compare
-differently; so are ours. How they print is in `printing`.
+attributes. The reference's values are Go's, and its lists and maps are of several types that print
+and compare differently; so are ours. How they print is in `printing`.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def type_name(value: Any) -> str:
 
 
 def looked_through(value: Any) -> Any:
-    """A value as operators and built-in functions see it: not a reference to a role but the role."""
+    """A value as operators and functions see it: not a reference to a role but the role."""
     return evolve(value, is_copy=True) if type(value) is RoleView else value
 
 

@@ -13,7 +13,8 @@ def main() -> int:
     """Run the targets one after the other; the exit code is 1 if anything was found."""
     names = [target.name for target in targets()]
     parser = argparse.ArgumentParser(prog="python -m test.fuzz", description="Fuzz aliecs.")
-    parser.add_argument("--target", choices=names, action="append", help="only this one; repeatable")
+    parser.add_argument("--target", choices=names, action="append",
+        help="only this one; repeatable")
     parser.add_argument("--seconds", type=float, default=600.0, help="for all targets together")
     parser.add_argument("--seed", type=int, help="of the first case; by chance if not given")
     parser.add_argument("--count", type=int, help="cases of each target, instead of a time")

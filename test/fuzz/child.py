@@ -131,4 +131,5 @@ def _story(error: BaseException, made: object) -> str:
     text = "".join(traceback.format_exception(error, limit=-12))
     if isinstance(error, Hang):
         text = f"takes more than {CASE_LIMIT_S} s of processor time\n{text}"
-    return f"{type(error).__name__}: {str(error)[:500]}\n{text[-4000:]}\nCase: {made!r:.{LONGEST_CASE}}"
+    shown = repr(made)[:LONGEST_CASE]
+    return f"{type(error).__name__}: {str(error)[:500]}\n{text[-4000:]}\nCase: {shown}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 ODD = (
-    "\x00\x01\t\n\r\x1f \x7f\x85\xa0\xad\u0130\u0131\u017f\u200b\u2028\u2029\ufeff\ufffd\uffff\U0001f600\U0010ffff"
+    "\x00\x01\t\n\r\x1f \x7f\x85\xa0\xad\u0130\u0131\u017f\u200b\u2028\u2029"
+    "\ufeff\ufffd\uffff\U0001f600\U0010ffff"
     "0123456789aAzZ_$éß世٣²{}[]()<>'\"`\\/.,:;?!|&*+-^%#@~="
 )
 
@@ -29,7 +30,8 @@ def mutated(random: Random, original: str, words: list[str] | None = None) -> st
             letters[at : at + 1] = random.choice(ODD)
         elif kind == 3:
             begin = random.randint(0, len(letters))
-            letters[at:at] = letters[begin : begin + random.randint(1, 30)] * random.choice([1, 1, 1, 40])
+            letters[at:at] = letters[begin : begin + random.randint(1, 30)] * random.choice([1, 1,
+                1, 40])
         else:
             del letters[at:]
     return "".join(letters)

@@ -1,9 +1,9 @@
 """Runs targets, each in a child process that can be killed, and tells what it finds.
 
 Each case has a seed of its own, so that one number repeats it. A case may take only so much
-processor time: the child raises `Hang` in itself, with a traceback; where that does not help, because
-the time goes into code that is not Python, the parent kills it. The child's memory is bounded, and
-may not grow from the end of the warm-up to the end of the run.
+processor time: the child raises `Hang` in itself, with a traceback; where that does not help,
+because the time goes into code that is not Python, the parent kills it. The child's memory is
+bounded, and may not grow from the end of the warm-up to the end of the run.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pkgutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from types import ModuleType
 from typing import Any
@@ -221,8 +222,8 @@ class _Run:
 def _processor_s(process: int) -> float:
     """Processor time that a process has taken."""
     try:
-        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        text = Path(f"/proc/{process}/stat").read_text("ascii", "replace")
     except OSError:
         return 0.0
+    fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

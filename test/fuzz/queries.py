@@ -1,4 +1,4 @@
-"""Fuzzing of names and patterns: component queries, globs, repositories, workflows, task classes."""
+"""Fuzzing of names and patterns: queries, globs, repositories, workflows, task classes."""
 
 from __future__ import annotations
 
@@ -79,8 +79,10 @@ def _glob(random: Random) -> Case:
 
 
 def _repository(random: Random) -> Case:
-    host, folder, last = f"{_word(random, 'abc19')}.{_word(random, 'abc')}", _word(random), _word(random)
-    text = random.choice(["", "https://"]) + f"{host}/{folder}/{last}" + random.choice(["", ".git", "/"])
+    host = f"{_word(random, 'abc19')}.{_word(random, 'abc')}"
+    folder, last = _word(random), _word(random)
+    prefix, suffix = random.choice(["", "https://"]), random.choice(["", ".git", "/"])
+    text = f"{prefix}{host}/{folder}/{last}{suffix}"
     revision = random.choice(["", _word(random)])
     whole = f"{text}@{revision}" if revision else text
     return _faulty(random, Case("repository", whole, expected=(host, folder, last, revision)))
@@ -107,7 +109,8 @@ def _task_class(random: Random) -> Case:
 
 def _duration(random: Random) -> Case:
     seconds, minutes = random.randint(0, 59), random.randint(0, 10**6)
-    return _faulty(random, Case("duration", f"{minutes}m{seconds}s", expected=minutes * 60.0 + seconds))
+    return _faulty(random, Case("duration", f"{minutes}m{seconds}s",
+        expected=minutes * 60.0 + seconds))
 
 
 def _try_query(case: Case) -> object:

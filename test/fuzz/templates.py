@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -19,7 +20,7 @@ from test.language.sources import DictSources
 from test.oracle import expressions
 
 name = "templates"
-USER_VARIABLES = {"hosts": '["h1","h2"]', "flag": "true", "w.r1:own": "x"}
+USER_VARIABLES = {"hosts": '["h1","h2"]', "flag": "true"}
 IDENTITY = TaskIdentity("task", "id1", "cls", "host", "env", "w.a")
 CACHE_LIFE = 100
 TASK = """\
@@ -46,7 +47,8 @@ WORKFLOW = """\
 name: !public w
 description: !public "A {test}"
 defaults: &anchor
-  flag: !public {value: "true", type: bool, label: Flag, widget: checkBox, panel: P, index: 1, values: [a, b]}
+  flag: !public
+    {value: "true", type: bool, label: Flag, widget: checkBox, panel: P, index: 1, values: [a, b]}
   hosts: '["h1"]'
   level: 1.50
 vars:
@@ -58,8 +60,12 @@ roles:
     defaults: {own: "1"}
     bind: [{name: out, type: push, global: "g-{{ own }}"}]
     roles:
-      - {name: t, task: {load: cls}, connect: [{name: in, type: pull, target: "{{ Parent().Path }}:out"}]}
-      - {name: c, call: {func: testplugin.Test(), trigger: before_CONFIGURE-50, await: after_CONFIGURE, timeout: 5s, return: x, critical: false}}
+      - name: t
+        task: {load: cls}
+        connect: [{name: in, type: pull, target: "{{ Parent().Path }}:out"}]
+      - name: c
+        call: {func: testplugin.Test(), trigger: before_CONFIGURE-50, await: after_CONFIGURE,
+               timeout: 5s, return: x, critical: false}
   - name: "host-{{ it }}"
     for: {range: "{{ hosts }}", var: it}
     task: {load: "cls", trigger: enter_RUNNING}
@@ -69,9 +75,12 @@ roles:
     roles: [{name: in, include: other}]
 """
 OTHER = "name: other\nroles: [{name: leaf, task: {load: cls}}]\n"
-YAML_WORDS = [": ", "- ", "{", "}", "[", "]", "&a ", "*a", "<<: *a", "!public ", "!!int ", "~", "null", "'", '"', "|\n", ">\n", "#",
-              "---\n", "\n", "\n  ", "for: ", "range: ", "roles: ", "task: ", "include: w", "include: other", "call: ", "name: ", "{{ a }}", "{{",
-              "}}", "true", "1e999", "\t", "%YAML 1.1\n", "? ", "\ufeff", "vars: ", "enabled: ", "99999999999", "-1", "w"]  # fmt: skip
+YAML_WORDS = [": ", "- ", "{", "}", "[", "]", "&a ", "*a", "<<: *a", "!public ", "!!int ", "~",
+    "null", "'", '"', "|\n", ">\n", "#",
+              "---\n", "\n", "\n  ", "for: ", "range: ", "roles: ", "task: ", "include: w",
+              "include: other", "call: ", "name: ", "{{ a }}", "{{",
+              "}}", "true", "1e999", "\t", "%YAML 1.1\n", "? ", "\ufeff", "vars: ", "enabled: ",
+              "99999999999", "-1", "w"]  # fmt: skip
 
 
 @define(frozen=True)
@@ -104,13 +113,16 @@ def case(random: Random) -> Case:
     if choice < 2:
         return _valid(random)
     kind = "task" if choice < 5 else "workflow"
-    text = TASK if kind == "task" else random.choice([WORKFLOW, WORKFLOW, OTHER, _valid(random).text.decode()])
+    text = TASK if kind == "task" else random.choice([WORKFLOW, WORKFLOW, OTHER,
+        _valid(random).text.decode()])
     if choice == 9:
-        data = random.randbytes(random.randint(0, 60)) if random.random() < 0.3 else garbage.text(random, longest=80).encode()
+        data = random.randbytes(random.randint(0,
+            60)) if random.random() < 0.3 else garbage.text(random, longest=80).encode()
         return Case(kind, data)
     if random.random() < 0.4:
         family, _ = random.choice(list(expressions.families.values()))
-        text = text.replace(random.choice(["{{ level }}", "{{ hosts }}", "true", "h1", "cls"]), _quotable(family(random)), 1)
+        text = text.replace(random.choice(["{{ level }}", "{{ hosts }}", "true", "h1", "cls"]),
+            _quotable(family(random)), 1)
     else:
         text = garbage.mutated(random, text, YAML_WORDS)
     if random.random() < 0.1:
@@ -143,13 +155,15 @@ def _workflow(text: bytes) -> list[str]:
     describe_template(file)
     sources.workflows["w"] = text.decode()
     functions = {"testplugin": {"Test": lambda *arguments: ""}}
-    workflow = load(LoadRequest("w", "env1", USER_VARIABLES, plugin_functions=functions), sources, cache)
+    workflow = load(LoadRequest("w", "env1", USER_VARIABLES, plugin_functions=functions), sources,
+        cache)
     return [role.path for role in workflow.root.walk()]
 
 
 def _task(text: bytes) -> object:
     task_class = parse_task_class(TemplateText("example.org/t/W", "0" * 40, "tasks/cls.yaml", text))
-    library = make_library(Compiler() if _KEPT.cache is None else _KEPT.cache.compiler, None, PTREE_FUNCTIONS)
+    library = make_library(Compiler() if _KEPT.cache is None else _KEPT.cache.compiler, None,
+        PTREE_FUNCTIONS)
     scope = Scope({"level": "1", "hosts": "h"}, library, DictSources())
     command = task_class.build_command(scope, IDENTITY, "", "10s")
     properties = task_class.build_properties(scope, IDENTITY, {"chans.out.0.address": "tcp://*:1"})
@@ -158,17 +172,42 @@ def _task(text: bytes) -> object:
     return None
 
 
+LOOP = """\
+name: w
+roles:
+  - name: "x{{ i }}"
+    for: {begin: "1", end: "%s", var: i}
+    roles:
+      - name: "y{{ j }}"
+        for: {begin: "1", end: "60", var: j}
+        task: {load: cls}
+"""
+LONG = """\
+name: w
+vars: {a: "{{ repeat('x', 1000000) }}"}
+roles: [{name: t, vars: {b: "{{ a + a }}"}, task: {load: cls}}]
+"""
+
+
 def _bomb(random: Random) -> str:
     """Small files that ask for much."""
+    letters = "abcdefghi"
+    aliases = "".join(f"{y}: &{y} [{', '.join([f'*{x}'] * 6)}]\n" for x, y in pairwise(letters))
+    variables = "".join(f"  v{n}: '{{{{ 1 }}}}'\n" for n in range(2000))
     return random.choice(
-        ["name: w\nroles: [{name: i, include: w}]\n",
-         "a: &a [x, x, x, x, x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
-         "name: w\nroles:\n  - name: 'x{{ i }}'\n    for: {begin: '1', end: '999999999', var: i}\n    task: {load: cls}\n",
-         "name: w\nroles:\n  - name: 'x{{ i }}'\n    for: {begin: '1', end: '900', var: i}\n    roles:\n      - name: 'y{{ j }}'\n        for: {begin: '1', end: '900', var: j}\n        task: {load: cls}\n",
-         "name: w\nroles: " + "[{name: a, roles: " * 80 + "[]" + "}]" * 80,
-         "[" * 3000, "{a: " * 3000, "- " * 3000, "name: w\nvars:\n" + "".join(f"  v{n}: '{{{{ 1 }}}}'\n" for n in range(2000)) + "roles: []\n",
-         "name: w\nvars: {a: \"{{ repeat('x', 1000000) }}\"}\nroles: [{name: t, vars: {b: '{{ a + a }}'}, task: {load: cls}}]\n"]
-    )  # fmt: skip
+        [
+            "name: w\nroles: [{name: i, include: w}]\n",
+            f"a: &a [x, x, x, x, x, x]\n{aliases}",
+            LOOP % "999999999",
+            LOOP % "40",
+            "name: w\nroles: " + "[{name: a, roles: " * 80 + "[]" + "}]" * 80,
+            "[" * 3000,
+            "{a: " * 3000,
+            "- " * 3000,
+            f"name: w\nvars:\n{variables}roles: []\n",
+            LONG,
+        ]
+    )
 
 
 def _valid(random: Random) -> Case:
@@ -180,29 +219,29 @@ def _valid(random: Random) -> Case:
 
 
 def _roles(random: Random, lines: list[str], paths: list[str], above: str, depth: int) -> None:
+    """Roles below `above`, each written in one of several ways."""
     pad = "  " * depth
+    task = "task: {load: cls}"
     for number in range(random.randint(1, 3)):
         own = f"r{number}"
-        written = random.choice([own, f"\"{{{{ 'r' + '{number}' }}}}\"", f"r{{{{ strings.Itoa({number}) }}}}"])
         path = f"{above}.{own}"
         kind = random.choice(["task", "call", "roles", "for", "disabled"]) if depth < 5 else "task"
-        if kind == "disabled":
-            lines.append(f"{pad}- {{name: x{number}, enabled: \"{{{{ flag == 'no' }}}}\", task: {{load: cls}}}}")
-            lines.append(f"{pad}- {{name: {own}, task: {{load: cls}}}}")
-            paths.append(path)
-        elif kind == "task":
-            lines.append(f"{pad}- {{name: {written}, task: {{load: cls}}}}" if '"' in written or "{{" not in written
-                         else f"{pad}- {{name: '{written}', task: {{load: cls}}}}")  # fmt: skip
-            paths.append(path)
-        elif kind == "call":
-            lines.append(f"{pad}- {{name: {own}, call: {{func: testplugin.Test(), trigger: before_CONFIGURE}}}}")
-            paths.append(path)
-        elif kind == "for":
+        if kind == "for":
             count = random.randint(1, 3)
-            lines.append(f"{pad}- {{name: 'i{number}-{{{{ k }}}}', for: {{begin: '1', end: '{count}', var: k}}, task: {{load: cls}}}}")
+            loop = f"for: {{begin: '1', end: '{count}', var: k}}"
+            lines.append(f"{pad}- {{name: 'i{number}-{{{{ k }}}}', {loop}, {task}}}")
             paths.extend(f"{above}.i{number}-{k}" for k in range(1, count + 1))
-        else:
-            lines.append(f"{pad}- name: {own}")
-            lines.append(f"{pad}  roles:")
-            paths.append(path)
+            continue
+        paths.append(path)
+        if kind == "disabled":
+            enabled = "enabled: \"{{ flag == 'no' }}\""
+            lines.append(f"{pad}- {{name: x{number}, {enabled}, {task}}}")
+        if kind == "call":
+            call = "call: {func: testplugin.Test(), trigger: before_CONFIGURE}"
+            lines.append(f"{pad}- {{name: {own}, {call}}}")
+        elif kind == "roles":
+            lines.extend([f"{pad}- name: {own}", f"{pad}  roles:"])
             _roles(random, lines, paths, path, depth + 2)
+        else:
+            written = random.choice([own, f"r{{{{ strings.Itoa({number}) }}}}"])
+            lines.append(f"{pad}- {{name: '{written}', {task}}}")

@@ -1,4 +1,4 @@
-"""How our language answers the oracle's cases. `python -m test.oracle.comparing` prints differences."""
+"""How our language answers the oracle's cases: `python -m test.oracle.comparing` shows where not."""
 
 from __future__ import annotations
 

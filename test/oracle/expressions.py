@@ -40,10 +40,11 @@ def fitting_operator(random: Random) -> str:
     numbers = integers + vocabulary.TYPED["float"]
     kind = random.randrange(5)
     if kind == 0:
-        words = random.choice(["+", "==", "<", ">=", "contains", "startsWith", "endsWith", "matches"])
+        words = random.choice(["+", "==", "<", ">=", "contains", "startsWith", "endsWith",
+            "matches"])
         return braced(f"{random.choice(texts)} {words} {random.choice(texts)}")
     if kind == 1:
-        words = random.choice("+ - * / ** < > <= >= == != %".split())
+        words = random.choice(["+", "-", "*", "/", "**", "<", ">", "<=", ">=", "==", "!=", "%"])
         return braced(f"{random.choice(numbers)} {words} {random.choice(numbers)}")
     if kind == 2:
         words = random.choice(["in", "not in"])
@@ -52,7 +53,8 @@ def fitting_operator(random: Random) -> str:
     if kind == 3:
         hidden = random.choice(vocabulary.HIDDEN)
         return braced(f"{hidden} {random.choice(vocabulary.BINARY)} {random.choice(VALUES)}")
-    pattern = random.choice(["^a", "[0-9]+$", "b|c", "(", "\\\\d", "é.", "(?i)ABC", "a{2,}", "\\\\pL"])
+    pattern = random.choice(["^a", "[0-9]+$", "b|c", "(", "\\\\d", "é.", "(?i)ABC", "a{2,}",
+        "\\\\pL"])
     return braced(f"{random.choice(texts)} matches '{pattern}'")
 
 
@@ -70,11 +72,14 @@ def fitting_function(random: Random) -> str:
         words[1] = random.choice(["'asc'", "'desc'", "'up'"])
     if name == "fromJSON":
         words[0] = random.choice(
-            ["'[1, 2]'", "'{\"a\": [true, null]}'", "'1e2'", "'01'", "'[1,]'", "' \"\\\\u00e9\" '", "''",
-             "'\"\\\\ud800\"'", "'nul'", "'-'", "'{\"a\":1,\"a\":2}'", "'NaN'", "'1e999'", "`[\"\\n\"]`"]
+            ["'[1, 2]'", "'{\"a\": [true, null]}'", "'1e2'", "'01'", "'[1,]'", "' \"\\\\u00e9\" '",
+            "''",
+             "'\"\\\\ud800\"'", "'nul'", "'-'", "'{\"a\":1,\"a\":2}'", "'NaN'", "'1e999'",
+             "`[\"\\n\"]`"]
         )  # fmt: skip
     if name == "fromBase64":
-        words[0] = random.choice(["'YWJj'", "'w7w='", "'a'", "'YWJj\\n'", "'YW Jj'", "'/+8='", "''"])
+        words[0] = random.choice(["'YWJj'", "'w7w='", "'a'", "'YWJj\\n'", "'YW Jj'", "'/+8='",
+            "''"])
     if random.random() < 0.2 and words:
         return braced(f"{words[0]} | {name}({', '.join(words[1:])})")
     return braced(f"{name}({', '.join(words)})")
@@ -98,7 +103,8 @@ def called(random: Random) -> str:
 
 def utility(random: Random) -> str:
     """The functions with rules of their own."""
-    words = ["'test5'", "'test'", "'test005'", "'1'", "'10'", "'-3'", "'x'", "''", "'+7'", "' 7'", "a"]
+    words = ["'test5'", "'test'", "'test005'", "'1'", "'10'", "'-3'", "'x'", "''", "'+7'", "' 7'",
+        "a"]
     if random.random() < 0.5:
         chosen = ", ".join(random.choice(words) for _ in range(4))
         return braced(f"{random.choice(['util.', ''])}SuffixInRange({chosen})")
@@ -125,43 +131,64 @@ def predicate(random: Random) -> str:
 def fitting_predicate(random: Random) -> str:
     """A predicate that makes sense for the elements of its list."""
     name = random.choice(vocabulary.PREDICATES)
-    numbers = ["[1, 2, 3]", "[3, 1.5, 2]", "1..5", "json.Unmarshal('[1, 2, 2]')", "take(1..9, 4)", "[]", "3..1"]
-    texts = ["['b', 'a', 'c']", "split(b, '')", "json.Unmarshal(hosts)", "[a, b, number]", "keys({'a': 1})"]
-    records = ["[{'n': 2}, {'n': 1}]", "json.Unmarshal('[{\"n\": 1}, {\"n\": 1, \"m\": null}]')", "toPairs({'n': 1})"]
+    numbers = ["[1, 2, 3]", "[3, 1.5, 2]", "1..5", "json.Unmarshal('[1, 2, 2]')", "take(1..9, 4)",
+        "[]", "3..1"]
+    texts = ["['b', 'a', 'c']", "split(b, '')", "json.Unmarshal(hosts)", "[a, b, number]",
+        "keys({'a': 1})"]
+    records = ["[{'n': 2}, {'n': 1}]", "json.Unmarshal('[{\"n\": 1}, {\"n\": 1, \"m\": null}]')",
+        "toPairs({'n': 1})"]
     pool, said = random.choice(
-        [(numbers, ["# > 1", "# == 2", "# % 2 == 1", "# in 1..2", "# >= #index", "{let h = #; h < 3}", "true", "false"]),
-         (texts, ["# == 'a'", "# startsWith 'h'", "len(#) == 1", "# in ['a', b]", "# matches '^[a-b]$'", "# != nil"]),
-         (records, [".n == 1", "#.n > 1", "#?.m == nil", "'m' in #", ".n in [1]", "len(#) == 1", "#[0] == 'n'"])]
+        [(numbers, ["# > 1", "# == 2", "# % 2 == 1", "# in 1..2", "# >= #index",
+        "{let h = #; h < 3}", "true", "false"]),
+         (texts, ["# == 'a'", "# startsWith 'h'", "len(#) == 1", "# in ['a', b]",
+         "# matches '^[a-b]$'", "# != nil"]),
+         (records, [".n == 1", "#.n > 1", "#?.m == nil", "'m' in #", ".n in [1]", "len(#) == 1",
+         "#[0] == 'n'"])]
     )  # fmt: skip
     if name in ("map", "groupBy", "sortBy", "sum"):
-        said = [*said, "#", "{#}", "string(#)", "[#]", ".n", "# * 2", "-#", "# + 'x'", "len(string(#))", "#index"]
+        said = [*said, "#", "{#}", "string(#)", "[#]", ".n", "# * 2", "-#", "# + 'x'",
+            "len(string(#))", "#index"]
     if name == "reduce":
-        said = ["#acc + #", "#acc + string(#)", "# > #acc ? # : #acc", "#acc + #index", "[#acc, #]", "concat(#acc, [#])"]
+        said = ["#acc + #", "#acc + string(#)", "# > #acc ? # : #acc", "#acc + #index", "[#acc, #]",
+            "concat(#acc, [#])"]
     subject, what = random.choice(pool), random.choice(said)
     last = ""
     if name == "sortBy":
         last = random.choice(["", ", 'desc'", ", 'asc'"])
     if name == "reduce":
         last = random.choice(["", ", 0", ", ''", ", []"])
-    text = f"{name}({subject}, {what}{last})" if random.random() < 0.8 else f"{subject} | {name}({what}{last})"
-    wrapped = random.choice(["{}", "{}", "{}", "string({})", "type({})", "{}[0]", "first({})", "last({})", "len({})", "{}[-1]",
-                             "map({}, #)", "{} | map([#])", "{} == nil", "not {}", "map({}, type(#))", "{} ?? 'd'",
-                             "{} && any([1, 2], # > 1)", "filter({}, # != 1) | first()", "filter({}, # > 1)[0]"])  # fmt: skip
+    text = f"{name}({subject}, {what}{last})"
+    if random.random() < 0.2:
+        text = f"{subject} | {name}({what}{last})"
+    wrapped = random.choice(["{}", "{}", "{}", "string({})", "type({})", "{}[0]", "first({})",
+        "last({})", "len({})", "{}[-1]",
+                             "map({}, #)", "{} | map([#])", "{} == nil", "not {}",
+                             "map({}, type(#))", "{} ?? 'd'",
+                             "{} && any([1, 2], # > 1)", "filter({}, # != 1) | first()",
+                             "filter({}, # > 1)[0]"])  # fmt: skip
     return braced(wrapped.format(text))
 
 
 def combined(random: Random) -> str:
     """Predicates next to each other, which the reference's library rewrites."""
-    subject = random.choice(["[1, 2, 3]", "[a, b]", "json.Unmarshal('[1, \"a\", true]')", "1..4", "json.Unmarshal('[1, 2]')"])
-    tests = ["# > 1", "# == 1", "# == 'a'", "true", "false", "# != nil", "type(#) == 'int'", "# < 3", "#", "# in [1, 2]"]
+    subject = random.choice(["[1, 2, 3]", "[a, b]", "json.Unmarshal('[1, \"a\", true]')", "1..4",
+        "json.Unmarshal('[1, 2]')"])
+    tests = ["# > 1", "# == 1", "# == 'a'", "true", "false", "# != nil", "type(#) == 'int'",
+        "# < 3", "#", "# in [1, 2]"]
     one, two, three = (random.choice(tests) for _ in range(3))
     form = random.choice(
-        ["all({s}, {a}) && all({s}, {b})", "any({s}, {a}) || any({s}, {b})", "none({s}, {a}) and none({s}, {b})",
-         "all({s}, {a}) or all({s}, {b})", "filter(filter({s}, {a}), {b})", "map(filter({s}, {a}), string(#))",
-         "map(filter({s}, {a}), # + 1)[0]", "first(filter({s}, {a}))", "last(filter({s}, {a}))", "filter({s}, {a})[-1]",
-         "len(filter({s}, {a}))", "sum(map({s}, # * 2))", "sum([a, b])", "sum([1, len(a), 0.5])", "map(filter({s}, {a}), #index)",
-         "all({s}, {a}) && all({s}, {b}) && all({s}, {c})", "count(filter({s}, {a}), {b})", "sum(filter({s}, {a}), # * 2)",
-         "filter(map({s}, [#]), len(#) == 1)", "any(filter({s}, {a}), {b})", "find(filter({s}, {a}), {b})", "sum([0.1, 0.2, len(b), 0.3])"]
+        ["all({s}, {a}) && all({s}, {b})", "any({s}, {a}) || any({s}, {b})",
+        "none({s}, {a}) and none({s}, {b})",
+         "all({s}, {a}) or all({s}, {b})", "filter(filter({s}, {a}), {b})",
+         "map(filter({s}, {a}), string(#))",
+         "map(filter({s}, {a}), # + 1)[0]", "first(filter({s}, {a}))", "last(filter({s}, {a}))",
+         "filter({s}, {a})[-1]",
+         "len(filter({s}, {a}))", "sum(map({s}, # * 2))", "sum([a, b])", "sum([1, len(a), 0.5])",
+         "map(filter({s}, {a}), #index)",
+         "all({s}, {a}) && all({s}, {b}) && all({s}, {c})", "count(filter({s}, {a}), {b})",
+         "sum(filter({s}, {a}), # * 2)",
+         "filter(map({s}, [#]), len(#) == 1)", "any(filter({s}, {a}), {b})",
+         "find(filter({s}, {a}), {b})", "sum([0.1, 0.2, len(b), 0.3])"]
     )  # fmt: skip
     return braced(form.format(s=subject, a=one, b=two, c=three))
 
@@ -170,7 +197,8 @@ def literal(random: Random) -> str:
     """A string of odd characters and escapes, in one of the three kinds of quotes."""
     quote = random.choice("'\"`")
     inside = "".join(random.choice(vocabulary.ESCAPES) for _ in range(random.randint(0, 4)))
-    return braced(random.choice(["{}", "{}", "len({})", "[{}]", "{} + 'x'"]).format(quote + inside + quote))
+    return braced(random.choice(["{}", "{}", "len({})", "[{}]",
+        "{} + 'x'"]).format(quote + inside + quote))
 
 
 def number(random: Random) -> str:
@@ -178,15 +206,19 @@ def number(random: Random) -> str:
     text = random.choice(vocabulary.NUMBERS)
     if random.random() < 0.4:
         text = repr(random.choice([1, -1]) * random.random() * 10.0 ** random.randint(-12, 25))
-    form = random.choice(["{}", "{}", "[{}]", "string({})", "{{'n': {}}}", "-{}", "toJSON({})", "int({})",
+    form = random.choice(["{}", "{}", "[{}]", "string({})", "{{'n': {}}}", "-{}", "toJSON({})",
+        "int({})",
                           "round({})", "[[{}], 1..2]", "ceil({})", "({}) * 1.0"])  # fmt: skip
     return braced(form.format(text))
 
 
 PARTS = [
-    "[0]", "[-1]", "[5]", "['k']", "[a]", "[1.0]", "[0.5]", "[nil]", ".k", ".Name", ".Path", ".nope", "?.k", "?.k.l",
-    "?.[0]", "?.['k']", "[1:]", "[:1]", "[:]", "[0:2]", "[-2:]", "[1:-1]", "[2:1]", "[9:]", "['a':]", "[:nil]",
-    ".k[0]", "?.k?.l", "?.k[0]", ".k.l", "?.f()", ".f()", "[0][0]", ".in", "?.not", ".0", "[#]", ".k()", "[1:2:3]",
+    "[0]", "[-1]", "[5]", "['k']", "[a]", "[1.0]", "[0.5]", "[nil]", ".k", ".Name", ".Path",
+    ".nope", "?.k", "?.k.l",
+    "?.[0]", "?.['k']", "[1:]", "[:1]", "[:]", "[0:2]", "[-2:]", "[1:-1]", "[2:1]", "[9:]",
+    "['a':]", "[:nil]",
+    ".k[0]", "?.k?.l", "?.k[0]", ".k.l", "?.f()", ".f()", "[0][0]", ".in", "?.not", ".0", "[#]",
+    ".k()", "[1:2:3]",
     "[::]", "[0.5:]", "?.k ?? 'd'", "[0] ?? 'd'", ".d", ".k[1].d",
 ]  # fmt: skip
 
@@ -201,47 +233,73 @@ def part(random: Random) -> str:
 
 
 UNDEFINED = [
-    "{}", "{} == nil", "{} ?? 'd'", "false ? {} : 'x'", "true || {} == 'x'", "len({})", "[{}]", "{{'k': {}}}",
+    "{}", "{} == nil", "{} ?? 'd'", "false ? {} : 'x'", "true || {} == 'x'", "len({})", "[{}]",
+    "{{'k': {}}}",
     "{}.x", "{}?.x", "{}[0]", "{}.f()", "{}()", "strings.ToUpper({})", "strings.ToUpper({} ?? 'd')",
-    "strings.Atoi({})", "strings.ToUpper({} == nil ? 'a' : 'b')", "strings.ToUpper('x' + {})", "ToUpper({})",
-    "Up({})", "FromJson({})", "ToJson({})", "json.Marshal({})", "json.Marshal([{}, 1])", "SuffixInRange({}, 'a', '1', '2')",
-    "util.Nullable({})", "Nullable({})", "strings.Itoa(len({}))", "strings.ToUpper(strings.ToLower({}))",
-    "ToUpper(ToLower({}))", "strings.ToUpper({}.x)", "strings.ToUpper({}?.x)", "strings.ToUpper({}[0])",
-    "map([1], {})", "map({}, #)", "any([1], # == {})", "strings.ToUpper(map([1], {})[0])", "let x = {}; 'y'",
-    "if true {{ 'a' }} else {{ {} }}", "{} | len()", "{} | ToUpper()", "'a' | replace({}, 'b')", "$env.{}", "$env?.{}",
-    "$env['{}']", "get($env, '{}')", "'{}' in $env", "$env.{} ?? 'd'", "({})", "-{}", "not {}", "'a' in {}", "{} in ['a']",
-    "{} matches 'a'", "1..{}", "Parent().{}", "json.Marshal({} in ['a'])", "json.Marshal('a' in {})", "json.{}",
-    "strings.{}('a')", "Atoi({}) + 1", "IsTruthy({}) ? 'y' : 'n'", "PrefixedOverride({}, 'a')", "json.Sort({})",
-    "strings.ToUpper(false ? {} : 'x')", "ToUpper(1 + {})", "strings.ToUpper($env.{})", "ToUpper($env.{})",
-    "ToUpper(a == 1 ? {} : 'x')", "strings.ToUpper(a == 1 ? 'p' : 'q')", "false ? strings.ToUpper(1 + 'x') : {}",
-    "Up(len({}))", "strings.ToUpper({}())", "strings.ToUpper(nope.{}())", "{}; 'x'", "'x'; {}", "json.Marshal(let z = {}; z)",
+    "strings.Atoi({})", "strings.ToUpper({} == nil ? 'a' : 'b')", "strings.ToUpper('x' + {})",
+    "ToUpper({})",
+    "Up({})", "FromJson({})", "ToJson({})", "json.Marshal({})", "json.Marshal([{}, 1])",
+    "SuffixInRange({}, 'a', '1', '2')",
+    "util.Nullable({})", "Nullable({})", "strings.Itoa(len({}))",
+    "strings.ToUpper(strings.ToLower({}))",
+    "ToUpper(ToLower({}))", "strings.ToUpper({}.x)", "strings.ToUpper({}?.x)",
+    "strings.ToUpper({}[0])",
+    "map([1], {})", "map({}, #)", "any([1], # == {})", "strings.ToUpper(map([1], {})[0])",
+    "let x = {}; 'y'",
+    "if true {{ 'a' }} else {{ {} }}", "{} | len()", "{} | ToUpper()", "'a' | replace({}, 'b')",
+    "$env.{}", "$env?.{}",
+    "$env['{}']", "get($env, '{}')", "'{}' in $env", "$env.{} ?? 'd'", "({})", "-{}", "not {}",
+    "'a' in {}", "{} in ['a']",
+    "{} matches 'a'", "1..{}", "Parent().{}", "json.Marshal({} in ['a'])",
+    "json.Marshal('a' in {})", "json.{}",
+    "strings.{}('a')", "Atoi({}) + 1", "IsTruthy({}) ? 'y' : 'n'", "PrefixedOverride({}, 'a')",
+    "json.Sort({})",
+    "strings.ToUpper(false ? {} : 'x')", "ToUpper(1 + {})", "strings.ToUpper($env.{})",
+    "ToUpper($env.{})",
+    "ToUpper(a == 1 ? {} : 'x')", "strings.ToUpper(a == 1 ? 'p' : 'q')",
+    "false ? strings.ToUpper(1 + 'x') : {}",
+    "Up(len({}))", "strings.ToUpper({}())", "strings.ToUpper(nope.{}())", "{}; 'x'", "'x'; {}",
+    "json.Marshal(let z = {}; z)",
 ]  # fmt: skip
 
 
 def undefined(random: Random) -> str:
     """A name that may not exist, in every position."""
-    name = random.choice(["nowhere", "nowhere", "nowhere", "null", "True", "a", "detector", "len", "strings"])
+    name = random.choice(["nowhere", "nowhere", "nowhere", "null", "True", "a", "detector", "len",
+        "strings"])
     text = random.choice(UNDEFINED).format(name)
     if random.random() < 0.3:
-        text = random.choice(["strings.ToUpper({})", "ToUpper({})", "true ? {} : 'z'", "false && {}", "string({})",
-                              "Up(1).Name + {}", "[{}]", "json.Marshal({})", "ToJson({})"]).format(text)  # fmt: skip
+        text = random.choice(["strings.ToUpper({})", "ToUpper({})", "true ? {} : 'z'",
+            "false && {}", "string({})",
+                              "Up(1).Name + {}", "[{}]", "json.Marshal({})",
+                              "ToJson({})"]).format(text)  # fmt: skip
     return braced(text)
 
 
 def statement(random: Random) -> str:
     """let, if, ternaries, sequences."""
     x, y, z = (random.choice(VALUES) for _ in range(3))
-    test = random.choice(vocabulary.TYPED["bool"] + ["true", "flag", "IsTruthy(flag)", "strings.IsTruthy(a)", "nil"])
+    test = random.choice(vocabulary.TYPED["bool"] + ["true", "flag", "IsTruthy(flag)",
+        "strings.IsTruthy(a)", "nil"])
     form = random.choice(
-        ["let x = {x}; x", "let x = {x}; let y = {y}; [x, y]", "let x = {x}; let x = {y}; x", "let a = {x}; a",
-         "let len = {x}; len", "let strings = 1; strings", "let $env = 1; 2", "let x = {x}; x == {y}",
-         "if {t} {{ {x} }} else {{ {y} }}", "if {t} {{ {x} }} else if {t} {{ {y} }} else {{ {z} }}", "if {t} {{ {x} }}",
-         "(if {t} {{ {x} }} else {{ {y} }})", "1 + if {t} {{ {x} }} else {{ {y} }}", "{t} ? {x} : {y}", "{t} ?: {x}",
-         "{t} ? {x} : {t} ? {y} : {z}", "({t} ? {x} : {y}) + {z}", "{t} ? {x}", "{x}; {y}", "{x}; {y};", "({x}; {y})",
-         "{x};;", "[let q = {x}; q]", "let f = len; f('x')", "let x = {x}", "let x = {x}; if {t} {{ x }} else {{ {y} }}",
-         "{x} ? {y} : {z}", "map([1, 2], {{let x = #; x + {x}}})", "if {t} {{ let x = {x}; x }} else {{ x }}",
-         "{t} and {t} or {x}", "{x} && {t}", "{t} || {x}", "not {t} ? {x} : {y}", "let x = nil; x ?? {x}",
-         "{t} ? nil : {x}", "({t} ? nil : {x}) == {y}", "({t} ? {x} : {y}) == {z}", "let u = ToUpper; u('x')"]
+        ["let x = {x}; x", "let x = {x}; let y = {y}; [x, y]", "let x = {x}; let x = {y}; x",
+        "let a = {x}; a",
+         "let len = {x}; len", "let strings = 1; strings", "let $env = 1; 2",
+         "let x = {x}; x == {y}",
+         "if {t} {{ {x} }} else {{ {y} }}", "if {t} {{ {x} }} else if {t} {{ {y} }} else {{ {z} }}",
+         "if {t} {{ {x} }}",
+         "(if {t} {{ {x} }} else {{ {y} }})", "1 + if {t} {{ {x} }} else {{ {y} }}",
+         "{t} ? {x} : {y}", "{t} ?: {x}",
+         "{t} ? {x} : {t} ? {y} : {z}", "({t} ? {x} : {y}) + {z}", "{t} ? {x}", "{x}; {y}",
+         "{x}; {y};", "({x}; {y})",
+         "{x};;", "[let q = {x}; q]", "let f = len; f('x')", "let x = {x}",
+         "let x = {x}; if {t} {{ x }} else {{ {y} }}",
+         "{x} ? {y} : {z}", "map([1, 2], {{let x = #; x + {x}}})",
+         "if {t} {{ let x = {x}; x }} else {{ x }}",
+         "{t} and {t} or {x}", "{x} && {t}", "{t} || {x}", "not {t} ? {x} : {y}",
+         "let x = nil; x ?? {x}",
+         "{t} ? nil : {x}", "({t} ? nil : {x}) == {y}", "({t} ? {x} : {y}) == {z}",
+         "let u = ToUpper; u('x')"]
     )  # fmt: skip
     return braced(form.format(x=x, y=y, z=z, t=test))
 
@@ -249,10 +307,12 @@ def statement(random: Random) -> str:
 def precedence(random: Random) -> str:
     """Chains of operators without parentheses."""
     pool = random.choice(
-        [["1", "2", "3", "0.5", "-1"], ["a", "'x'", "'1'"], ["true", "false", "1 < 2"], ["1", "true", "'a'", "[1]", "nil"]]
+        [["1", "2", "3", "0.5", "-1"], ["a", "'x'", "'1'"], ["true", "false", "1 < 2"], ["1",
+        "true", "'a'", "[1]", "nil"]]
     )
     words = random.choice(
-        [["+", "-", "*", "/", "**", "^", "%"], ["<", ">", "==", "<=", "!="], ["&&", "||", "and", "or", "==", "!="],
+        [["+", "-", "*", "/", "**", "^", "%"], ["<", ">", "==", "<=", "!="], ["&&", "||", "and",
+        "or", "==", "!="],
          vocabulary.BINARY, ["??", "+", "==", "in", "not in", "..", "|"]]
     )  # fmt: skip
     text = random.choice(["", "", "-", "not ", "!"]) + random.choice(pool)
@@ -353,7 +413,7 @@ _GROWTH: Mapping[str, list[Callable[[Callable[[str], str]], str]]] = {
         lambda of: f"flatten([{of('list')}, {of('list')}])",
         lambda of: f"({of('list')})[{of('int')}:]",
         lambda of: f"take({of('list')}, {of('int')})",
-        lambda of: f"json.Unmarshal(hosts)",
+        lambda of: "json.Unmarshal(hosts)",
         lambda of: f"sortBy({of('list')}, string(#))",
         lambda of: f"sort(map({of('list')}, string(#)))",
         lambda of: f"({of('int')})..({of('int')})",
@@ -363,7 +423,7 @@ _GROWTH: Mapping[str, list[Callable[[Callable[[str], str]], str]]] = {
         lambda of: f"{{'k': {of('text')}, 'l': {of('list')} }}",
         lambda of: f"{{({of('text')}): {of('int')} }}",
         lambda of: f"groupBy({of('list')}, string(#))",
-        lambda of: f"json.Unmarshal('{{\"a\": 1, \"b\": [true]}}')",
+        lambda of: "json.Unmarshal('{\"a\": 1, \"b\": [true]}')",
         lambda of: f"fromPairs(map({of('list')}, {{[string(#), {of('float')}]}}))",
         lambda of: f"{{'m': {of('map')} }}",
     ],
@@ -377,11 +437,13 @@ def tree(random: Random) -> str:
 
 # --- whole templates, and malformed ones ---------------------------------------------------------
 
-TOKENS = (
-    "( ) [ ] { } , : ; . ?. ? ?? :: + - * / % ** ^ == != < > <= >= && || ! = | # ## #acc .. not in and or matches "
-    "contains let if else true false nil a b x nowhere strings ToUpper len map filter 1 2.5 'x' \"y\" `z` $env @ ~ \\ & "
-    "// /* */ é"
-).split()
+TOKENS = [
+    "(", ")", "[", "]", "{", "}", ",", ":", ";", ".", "?.", "?", "??", "::", "+", "-", "*", "/",
+    "%", "**", "^", "==", "!=", "<", ">", "<=", ">=", "&&", "||", "!", "=", "|", "#", "##", "#acc",
+    "..", "not", "in", "and", "or", "matches", "contains", "let", "if", "else", "true", "false",
+    "nil", "a", "b", "x", "nowhere", "strings", "ToUpper", "len", "map", "filter", "1", "2.5",
+    "'x'", "\"y\"", "`z`", "$env", "@", "~", "\\", "&", "//", "/*", "*/", "é",
+]  # fmt: skip
 
 
 def soup(random: Random) -> str:
@@ -411,10 +473,14 @@ def mutated(random: Random) -> str:
 
 def template(random: Random) -> str:
     """Texts with several expressions and stray braces."""
-    pieces = ["text ", "{{ a }}", "{{b}}", "{{ ", " }}", "{", "}", "{{{", "}}}", "{{}}", "{{ '{{' }}", "{{ '}}' }}", "\n", "é",
-              "{{ {'k': 1} }}", "{{ {'k': {'l': 2}} }}", "{{ 1 // comment }}", "{{ 1 /* x */ }}", "{{ a\n+ b }}", "{{\ta\t}}",
-              "{{ [1, '<&>', 2.50, nil, true, {'z': 1, 'y': 'é'}] }}", "{{ nil }}", "{{ {'b': nil, 'a': [1.0, 'x'] } }}",
-              "{{ Up(1) }}", "{{ Up(2).Path }}", "{{ ['\u2028\u00e9\\n\\x01\\t\"'] }}", "{{ 1e6 }}", "{{ 1..3 }}", "{{ [1..3] }}",
+    pieces = ["text ", "{{ a }}", "{{b}}", "{{ ", " }}", "{", "}", "{{{", "}}}", "{{}}",
+        "{{ '{{' }}", "{{ '}}' }}", "\n", "é",
+              "{{ {'k': 1} }}", "{{ {'k': {'l': 2}} }}", "{{ 1 // comment }}", "{{ 1 /* x */ }}",
+              "{{ a\n+ b }}", "{{\ta\t}}",
+              "{{ [1, '<&>', 2.50, nil, true, {'z': 1, 'y': 'é'}] }}", "{{ nil }}",
+              "{{ {'b': nil, 'a': [1.0, 'x'] } }}",
+              "{{ Up(1) }}", "{{ Up(2).Path }}", "{{ ['\u2028\u00e9\\n\\x01\\t\"'] }}", "{{ 1e6 }}",
+              "{{ 1..3 }}", "{{ [1..3] }}",
               "{{ toPairs({'a': [1]}) }}", "{{ split('a b', ' ') }}", "{{ '\\x00' }}"]  # fmt: skip
     return "".join(random.choice(pieces) for _ in range(random.randint(1, 4)))
 
@@ -424,12 +490,15 @@ def production(random: Random) -> str:
     name = random.choice(["a", "b", "flag", "hosts", "mode", "detector", "nowhere"])
     text = random.choice(["'1'", "'none'", "'true'", "''", '"TPC"', "b"])
     return random.choice(
-        ["{{ %s == %s ? 'yes' : 'no' }}", "{{ strings.IsTruthy(%s) && %s != 'x' }}", "host-{{ %s }}:{{ %s }}",
+        ["{{ %s == %s ? 'yes' : 'no' }}", "{{ strings.IsTruthy(%s) && %s != 'x' }}",
+        "host-{{ %s }}:{{ %s }}",
          "{{ %s in json.Unmarshal(hosts) && %s == 'two' }}", "{{ util.PrefixedOverride(%s, %s) }}",
          "{{ strings.ToLower(%s) + '-' + %s }}", "{{ %s != '' ? '--flag ' + %s : '' }}",
          "{{ Parent().Path + '.' + %s + %s }}", "{{ len(json.Unmarshal(hosts)) > 1 ? %s : %s }}",
-         "{{ map(json.Unmarshal(hosts), {# + '-' + %s}) }}{{ %s }}", "{{ %s matches '^[a-z]+$' || %s == 'two' }}",
-         "{{ strings.Itoa(strings.Atoi(%s) + 1) + %s }}", "{{ 'x,' + %s | split(',') | last() }}{{ %s }}"]
+         "{{ map(json.Unmarshal(hosts), {# + '-' + %s}) }}{{ %s }}",
+         "{{ %s matches '^[a-z]+$' || %s == 'two' }}",
+         "{{ strings.Itoa(strings.Atoi(%s) + 1) + %s }}",
+         "{{ 'x,' + %s | split(',') | last() }}{{ %s }}"]
     ) % (name, text)  # fmt: skip
 
 

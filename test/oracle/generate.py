@@ -1,7 +1,8 @@
 """Makes the cases of the oracles again: `python -m test.oracle.generate`, with Go and the network.
 
-Cases come from seeded generators; the answers are those of the libraries that the reference is built
-with, see the two Go programs. What those answer differently from one time to the next is left out.
+Cases come from seeded generators; the answers are those of the libraries that the reference is
+built with, see the two Go programs. What those answer differently from one time to the next is left
+out.
 """
 
 from __future__ import annotations

@@ -25,8 +25,10 @@ VARIABLES = {
 }
 
 SIMPLE = [
-    "nil", "true", "false", "0", "1", "-1", "2", "3", "7", "10", "1.0", "0.5", "-2.5", "1e3", "1e21", "''",
-    "'a'", "'abc'", "'é'", "'1'", "'7.5'", "'true'", "' x '", "a", "b", "number", "hosts", "empty", "word",
+    "nil", "true", "false", "0", "1", "-1", "2", "3", "7", "10", "1.0", "0.5", "-2.5", "1e3",
+    "1e21", "''",
+    "'a'", "'abc'", "'é'", "'1'", "'7.5'", "'true'", "' x '", "a", "b", "number", "hosts", "empty",
+    "word",
 ]  # fmt: skip
 
 COLLECTIONS = [
@@ -125,25 +127,30 @@ CONTEXT = [
 
 VALUES = [*SIMPLE, *COLLECTIONS, *HIDDEN, *CONTEXT]
 TYPED = {
-    "text": ["''", "'a'", "'abc'", "'a,b'", "'é'", "a", "b", "word", "hosts", "number", '"q"', "`r`"],
+    "text": ["''", "'a'", "'abc'", "'a,b'", "'é'", "a", "b", "word", "hosts", "number", '"q"',
+    "`r`"],
     "int": ["0", "1", "2", "-3", "7", "10", "0x1f", "1_000", "len('four')", "int('8')"],
     "float": ["0.5", "1.0", "-2.5", "1e3", "6.02e23", ".25", "7 / 2", "2 ** 3"],
     "bool": ["true", "false", "1 < 2", "a == '1'", "'x' in ['x']", "not true"],
     "list": COLLECTIONS[:12] + COLLECTIONS[16:22],
-    "map": COLLECTIONS[12:16] + ["fromPairs([['a', 1]])"],
+    "map": [*COLLECTIONS[12:16], "fromPairs([['a', 1]])"],
 }
 
-BINARY = (
-    "+ - * / % ** ^ == != < > <= >= && || and or in matches contains startsWith endsWith .. ??"
-).split() + ["not in", "not matches", "not contains", "not startsWith", "not endsWith"]
+BINARY = [
+    "+", "-", "*", "/", "%", "**", "^", "==", "!=", "<", ">", "<=", ">=", "&&", "||", "and", "or",
+    "in", "matches", "contains", "startsWith", "endsWith", "..", "??", "not in", "not matches",
+    "not contains", "not startsWith", "not endsWith",
+]  # fmt: skip
 UNARY = ["-", "+", "!", "not ", "--", "!!", "- -", "not not "]
 
-FUNCTIONS = (
-    "len type abs ceil floor round int float string trim trimPrefix trimSuffix upper lower split "
-    "splitAfter replace repeat join indexOf lastIndexOf hasPrefix hasSuffix max min mean median "
-    "toJSON fromJSON toBase64 fromBase64 first last get take keys values toPairs fromPairs reverse "
-    "uniq concat flatten sort bitand bitor bitxor bitnand bitnot bitshl bitshr bitushr"
-).split()
+FUNCTIONS = [
+    "len", "type", "abs", "ceil", "floor", "round", "int", "float", "string", "trim", "trimPrefix",
+    "trimSuffix", "upper", "lower", "split", "splitAfter", "replace", "repeat", "join", "indexOf",
+    "lastIndexOf", "hasPrefix", "hasSuffix", "max", "min", "mean", "median", "toJSON", "fromJSON",
+    "toBase64", "fromBase64", "first", "last", "get", "take", "keys", "values", "toPairs",
+    "fromPairs", "reverse", "uniq", "concat", "flatten", "sort", "bitand", "bitor", "bitxor",
+    "bitnand", "bitnot", "bitshl", "bitshr", "bitushr",
+]  # fmt: skip
 FITTING = {
     "len": ["text", "list", "map"],
     "abs": ["int", "float"],
@@ -181,16 +188,18 @@ FITTING = {
     "toBase64": ["text"],
     "fromBase64": ["text"],
 }
-PREDICATES = (
-    "all any none one filter map find findIndex findLast findLastIndex count sum groupBy sortBy "
-    "reduce"
-).split()
+PREDICATES = [
+    "all", "any", "none", "one", "filter", "map", "find", "findIndex", "findLast", "findLastIndex",
+    "count", "sum", "groupBy", "sortBy", "reduce",
+]  # fmt: skip
 PREDICATE_TEXTS = [
     "#", "# > 1", "# == 'a'", "# != nil", "{# > 1}", "{ # }", ".n", ".n == 1", "#.n", "len(#)",
     "# * 2", "# + 'x'", "# in [1, 2]", "true", "false", "nil", "1", "'x'", "type(#) == 'int'",
     "#index", "#index > 0", "#acc", "#acc + #", "#acc + string(#)", "{let x = #; x}", "# ?? 0",
-    "any([1], # == 1)", "map([#], # )", "string(#)", "{1; # == 2}", "#index + #acc", "# ?. n", ".v[0]",
-    "# % 2 == 0", "-#", "not #", "# matches 'a'", "(#)", "[#, 1]", "{({'k': #})}", "#other", "# index",
+    "any([1], # == 1)", "map([#], # )", "string(#)", "{1; # == 2}", "#index + #acc", "# ?. n",
+    ".v[0]",
+    "# % 2 == 0", "-#", "not #", "# matches 'a'", "(#)", "[#, 1]", "{({'k': #})}", "#other",
+    "# index",
 ]  # fmt: skip
 
 NAMESPACED = [
@@ -206,22 +215,32 @@ LEGACY = [
 ]  # fmt: skip
 
 ESCAPES = [
-    "\\n", "\\t", "\\r", "\\a", "\\b", "\\f", "\\v", "\\\\", "\\'", '\\"', "\\`", "\\?", "\\q", "\\ ",
+    "\\n", "\\t", "\\r", "\\a", "\\b", "\\f", "\\v", "\\\\", "\\'", '\\"', "\\`", "\\?", "\\q",
+    "\\ ",
     "\\x41", "\\xe9", "\\xZZ", "\\x4", "\\X41", "\\101", "\\377", "\\400", "\\08", "\\0", "\\u00e9",
-    "\\u4e16", "\\ud800", "\\u{1F600}", "\\u{}", "\\u{110000}", "\\u{1234567}", "\\u12", "\\U0001F600",
-    "\\U00110000", "\\", "é", "世", "🎉", "a", " ", "{", "}", "'", '"', "`", "``", "\r", "\r\n", "//", "/*",
+    "\\u4e16", "\\ud800", "\\u{1F600}", "\\u{}", "\\u{110000}", "\\u{1234567}", "\\u12",
+    "\\U0001F600",
+    "\\U00110000", "\\", "é", "世", "🎉", "a", " ", "{", "}", "'", '"', "`", "``", "\r", "\r\n",
+    "//","/*",
     "\t", "\u00a0", "\u2028", "<", ">", "&", "#", "\x00", "\x7f", "\n",
 ]  # fmt: skip
 NUMBERS = [
-    "0", "00", "07", "08", "1_0", "1__0", "_1", "1_", "0x", "0x_1", "0xfF", "0XAB", "0xg", "0b101", "0b2",
-    "0B1", "0o17", "0O7", "0o8", "0b1e1", "1.", "1.5", "1._5", ".5", "._5", "5.e2", "1e3", "1E3", "1e+3",
+    "0", "00", "07", "08", "1_0", "1__0", "_1", "1_", "0x", "0x_1", "0xfF", "0XAB", "0xg", "0b101",
+    "0b2",
+    "0B1", "0o17", "0O7", "0o8", "0b1e1", "1.", "1.5", "1._5", ".5", "._5", "5.e2", "1e3", "1E3",
+    "1e+3",
     "1e-3", "1e", "1e+", "1.5e2_0", "1e400", "-1e400", "1e-400", "9223372036854775807",
     "9223372036854775808", "-9223372036854775808", "-9223372036854775807", "0x7fffffffffffffff",
     "0xffffffffffffffff", "1.7976931348623157e308", "4.9e-324", "2.2250738585072014e-308", "1.2.3",
-    "1..2", "1...2", "1.x", "1x", "0.1e1", "0e0", "000.5", "1_000.000_1", "123456789012345678901234567890",
-    "12345678901234567890.0", "1e21", "1e20", "123456.7", "1234567.8", "0.0001", "0.00001", "0.000001",
-    "0.0000001", "1e5", "100000.0", "1000000.0", "999999.9999999999", "0.1 + 0.2", "1/3", "2/3", "1e15/3",
-    "5e-324 * 0.5", "1e308 * 10", "-0.0", "0 * -1.0", "1 / 0", "-1 / 0", "0 / 0", "2 ** 63", "2 ** -1",
-    "(-8) ** (1/3)", "0 ** 0", "0 ** -1", "10 ** 20", "7 % 3", "-7 % 3", "7 % -3", "-7 % -3", "5 % 0",
+    "1..2", "1...2", "1.x", "1x", "0.1e1", "0e0", "000.5", "1_000.000_1",
+    "123456789012345678901234567890",
+    "12345678901234567890.0", "1e21", "1e20", "123456.7", "1234567.8", "0.0001", "0.00001",
+    "0.000001",
+    "0.0000001", "1e5", "100000.0", "1000000.0", "999999.9999999999", "0.1 + 0.2", "1/3", "2/3",
+    "1e15/3",
+    "5e-324 * 0.5", "1e308 * 10", "-0.0", "0 * -1.0", "1 / 0", "-1 / 0", "0 / 0", "2 ** 63",
+    "2 ** -1",
+    "(-8) ** (1/3)", "0 ** 0", "0 ** -1", "10 ** 20", "7 % 3", "-7 % 3", "7 % -3", "-7 % -3",
+    "5 % 0",
     "(9223372036854775807 + 1)", "9223372036854775807 * 2", "-(-9223372036854775807 - 1)",
 ]  # fmt: skip
