@@ -41,6 +41,7 @@ from aliecs.language.syntax import (
     Unary,
 )
 from aliecs.language.value import (
+    UNREADABLE,
     ExpressionError,
     Function,
     NilList,
@@ -222,7 +223,7 @@ class Compilation:
         scope = self._scopes[-1]
         name = node.name
         if not name:
-            return Part(scope.element, lambda frame: frame.element)
+            return Part(scope.element, _element)
         if name not in ("index", "acc") or (
             self._mode == STRICT and name not in scope.pointers
         ):
@@ -414,6 +415,9 @@ class Compilation:
             if folded is not None:
                 return folded
         subject = self.part(arguments[0])
+        inner = arguments[0]
+        if predicate.name == "filter" and isinstance(inner, BuiltInCall) and inner.name == "filter":
+            return self._filter_twice(inner, arguments[1], subject)
         asked = self._asked(predicate, subject, arguments[1]) if len(arguments) > 1 else None
         last = self.part(arguments[2]).run if len(arguments) > 2 else None
         nature = self._checked(
@@ -429,6 +433,14 @@ class Compilation:
             return function(Elements(frame, items, code), last is not None, argument)
 
         return Part(nature, run)
+
+    def _filter_twice(self, inner: BuiltInCall, test: Node, subject: Part) -> Part:
+        """`filter(filter(x, p), q)`, which is one walk over `x`."""
+        asked = self._asked(PREDICATES["filter"], subject, test)
+        nature = self._checked(lambda: PREDICATES["filter"].nature(subject.nature, asked.nature))
+        both = Binary(test.column, "and", inner.arguments[1], test)
+        once = BuiltInCall(inner.column, "filter", (inner.arguments[0], both))
+        return Part(nature, self.part(once).run)
 
     def _asked(self, predicate: Predicate, subject: Part, node: Node) -> Part:
         """A predicate, compiled where it can see the elements of the list."""
@@ -512,6 +524,12 @@ def constant_part(value: Any) -> Part:
     return Part(kinds[type(value)], lambda frame: value, Constant(value))
 
 
+def _element(frame: Frame) -> Any:
+    if frame.element is UNREADABLE:
+        raise ExpressionError("a list is needed, not a map")
+    return frame.element
+
+
 def _is_environment(node: Node) -> bool:
     return isinstance(node, Name) and node.name == ENVIRONMENT
 
@@ -571,7 +589,7 @@ def _combined(node: Binary) -> Node | None:
     operator = _COMBINED.get((left.name, node.operator))
     if operator is None or left.arguments[0] != right.arguments[0]:
         return None
-    both = Binary(node.column, operator, left.arguments[1], right.arguments[1])
+    both = Binary(node.column, operator, left.arguments[1], right.arguments[1], is_late=True)
     return BuiltInCall(node.column, left.name, (left.arguments[0], both))
 
 

@@ -16,6 +16,7 @@ from aliecs.language.lexing import SPACES
 from aliecs.language.printing import from_json, go_text, to_json
 from aliecs.language.value import (
     LONGEST_TEXT,
+    Byte,
     ExpressionError,
     LimitError,
     NilList,
@@ -57,9 +58,9 @@ def text(name: str, value: Any) -> str:
 
 def integer(name: str, value: Any) -> int:
     """`value`, which must be an int."""
-    if type(value) is not int:
+    if type(value) is not int and type(value) is not Byte:
         raise ExpressionError(f"{name} takes an int, not {type_name(value)}")
-    return value
+    return int(value)
 
 
 def number(name: str, value: Any) -> Any:
@@ -114,7 +115,7 @@ def _written_float(written: str) -> float | None:
 
 def absolute(value: Any) -> Any:
     """abs()"""
-    result = abs(number("abs", value))
+    result = value if type(value) is Byte else abs(number("abs", value))
     return wrapped(result) if type(result) is int else result
 
 

@@ -15,6 +15,7 @@ import re2
 
 from aliecs.language.value import (
     LONGEST_LIST,
+    Byte,
     ExpressionError,
     IntegerList,
     LimitError,
@@ -69,11 +70,11 @@ def divide(left: Any, right: Any) -> float:
 
 def remainder(left: Any, right: Any) -> int:
     """`left % right` of ints, with the sign of `left`."""
-    if type(left) is not int or type(right) is not int:
+    if not (isinstance(left, int) and isinstance(right, int)) or bool in (type(left), type(right)):
         raise _unfit("%", left, right)
     if right == 0:
         raise ExpressionError("'%' by zero")
-    magnitude = abs(left) % abs(right)
+    magnitude = int(abs(left) % abs(right))
     return -magnitude if left < 0 else magnitude
 
 
@@ -130,6 +131,8 @@ def minus(value: Any) -> Any:
     """`-value`."""
     if not is_number(value):
         raise ExpressionError(f"'-' cannot take {type_name(value)}")
+    if type(value) is Byte:
+        return Byte(-value % 256)
     return wrapped(-value) if type(value) is int else -value
 
 

@@ -89,7 +89,7 @@ def make_binary(node: Binary, left: Part, right: Part, checked: Checked) -> Part
         return nature
 
     nature = checked(check)
-    folded = _folded(operator, left, right)
+    folded = None if node.is_late else _folded(operator, left, right)
     if folded is not None:
         return folded
     if operator in ("and", "or"):

@@ -74,7 +74,7 @@ def _scalar_text(value: Any) -> str | None:
         case bool():
             return "true" if value else "false"
         case int():
-            return str(value)
+            return str(int(value))
         case float():
             return float_text(value)
         case str():
@@ -185,8 +185,8 @@ class _JsonWriter:
             self.writer.write("null")
         elif isinstance(value, bool):
             self.writer.write("true" if value else "false")
-        elif type(value) is int:
-            self.writer.write(str(value))
+        elif isinstance(value, int):
+            self.writer.write(str(int(value)))
         elif type(value) is float:
             self.writer.write(_json_number(value))
         elif isinstance(value, list):

@@ -53,6 +53,8 @@ class Binary(Node):
     operator: str
     left: Node
     right: Node
+    is_late: bool = False
+    """Made after constants were computed: nothing of it is."""
 
 
 @frozen

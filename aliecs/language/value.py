@@ -54,6 +54,17 @@ Spend = Callable[[int], None]
 """Takes from the work that an evaluation may do; raises `LimitError` when there is none left."""
 
 
+class Byte(int):
+    """A part of a text, which is UTF-8 in the reference: a number of eight bits."""
+
+
+class Unreadable:
+    """An element that a predicate may go over, but not look at."""
+
+
+UNREADABLE = Unreadable()
+
+
 class TextList(list[str]):
     """A list of nothing but texts, as `split` makes it; `json.Sort` leaves it as it is."""
 
@@ -88,6 +99,8 @@ class AnyMap:
 
     @staticmethod
     def _key(key: Any) -> tuple[type, Any]:
+        if type(key) is Pair:
+            return Pair, tuple(map(AnyMap._key, key))
         if isinstance(key, (list, dict, AnyMap, Function, Namespace)):
             raise ExpressionError(f"{type_name(key)} cannot be the key of a map")
         return type(key), key
@@ -206,6 +219,8 @@ def type_name(value: Any) -> str:
             return "nil"
         case bool():
             return "bool"
+        case Byte():
+            return "uint"
         case int():
             return "int"
         case float():
@@ -229,7 +244,8 @@ def looked_through(value: Any) -> Any:
 
 def is_number(value: Any) -> bool:
     """True for an int or float, not for a bool."""
-    return type(value) is int or type(value) is float
+    kind = type(value)
+    return kind is int or kind is float or kind is Byte
 
 
 def wrapped(value: int) -> int:
@@ -241,8 +257,8 @@ def wrapped(value: int) -> int:
 
 def whole(value: Any) -> int:
     """A number without its fraction, where an int is meant. Raises `ExpressionError`."""
-    if type(value) is int:
-        return value
+    if type(value) is int or type(value) is Byte:
+        return int(value)
     if type(value) is float:
         # What is too large for 64 bits becomes the smallest number, as on the usual processors.
         fits = math.isfinite(value) and -(2.0**63) <= value < 2.0**63
@@ -369,12 +385,12 @@ def member(value: Any, key: Any) -> Any:
     raise ExpressionError(f"cannot index {type_name(value)}")
 
 
-def _byte(text: str, position: int) -> int:
+def _byte(text: str, position: int) -> Byte:
     """Texts are UTF-8 in the reference, and their parts are bytes."""
     data = text.encode()
     if not -len(data) <= position < len(data):
         raise ExpressionError(f"index {position} is outside the text of {len(data)} bytes")
-    return data[position]
+    return Byte(data[position])
 
 
 def cut(value: Any, begin: int | None, end: int | None) -> Any:
@@ -384,7 +400,7 @@ def cut(value: Any, begin: int | None, end: int | None) -> Any:
         return value[first:last] if value.isascii() else from_bytes(value.encode()[first:last])
     if isinstance(value, list):
         first, last = _span(len(value), begin, end)
-        kind = list if type(value) in (Pair, NilList) else type(value)
+        kind = list if type(value) is Pair else type(value)
         return kind(value[first:last])
     raise ExpressionError(f"cannot take a part of {type_name(value)}")
 
@@ -411,9 +427,11 @@ def elements(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     if isinstance(value, str):
-        return list(value.encode())
-    if isinstance(value, (dict, AnyMap)) and not len(value):
-        return []
+        return list(map(Byte, value.encode()))
+    if isinstance(value, (dict, AnyMap)):
+        return [UNREADABLE] * len(value)
+    if isinstance(value, Namespace):
+        return [UNREADABLE] * len(value.members)
     raise ExpressionError(f"a list is needed, not {type_name(value)}")
 
 

@@ -1,10 +1,16 @@
-"""How our language answers the oracle's cases: `python -m test.oracle.comparing` shows where not."""
+"""How our language answers the oracle's cases.
+
+`python -m test.oracle.comparing` prints the differences; with `--seed`, those to new cases, for
+which it needs Go.
+"""
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from attrs import define
@@ -40,13 +46,21 @@ def ours(template: str) -> str | ExpressionError:
         return error
 
 
-def differences(name: str = "expression") -> Iterator[tuple[dict[str, Any], str | ExpressionError]]:
+def differences(
+    cases: Iterable[dict[str, Any]] | None = None,
+) -> Iterator[tuple[dict[str, Any], str | ExpressionError]]:
     """The cases for which we answer something else, with our answer."""
-    for case in generate.read(name):
+    for case in generate.read("expression") if cases is None else cases:
         answer = ours(case["template"])
         text = answer if isinstance(answer, str) else None
         if text != case.get("text"):
             yield case, answer
+
+
+def _new_cases(seed: int) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        program = generate.built("expression", Path(folder))
+        return list(generate.expression_cases(program, seed))
 
 
 def main() -> None:
@@ -54,9 +68,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Where our language differs from the oracle.")
     parser.add_argument("--most", type=int, default=40, help="differences to print of a family")
     parser.add_argument("--family", help="only this one")
+    parser.add_argument("--seed", type=int, help="of new cases")
     options = parser.parse_args()
     counts: Counter[str] = Counter()
-    for case, answer in differences():
+    for case, answer in differences(_new_cases(options.seed) if options.seed else None):
         family = case["family"]
         counts[family] += 1
         if counts[family] <= options.most and options.family in (None, family):

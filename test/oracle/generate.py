@@ -48,11 +48,11 @@ def answers(program: Path, cases: Iterable[dict[str, Any]], *options: str) -> li
     return [json.loads(line) for line in result.stdout.decode().splitlines()]
 
 
-def templates() -> Iterator[tuple[str, str]]:
+def templates(seed: int) -> Iterator[tuple[str, str]]:
     """Each different template, with the name of its family."""
     seen: set[str] = set()
     for name, (make, count) in expressions.families.items():
-        random = Random(f"{SEED} {name}")
+        random = Random(f"{seed} {name}")
         for _ in range(count):
             text = make(random)
             if text not in seen:
@@ -60,9 +60,9 @@ def templates() -> Iterator[tuple[str, str]]:
                 yield name, text
 
 
-def expression_cases(program: Path) -> Iterator[dict[str, Any]]:
+def expression_cases(program: Path, seed: int = SEED) -> Iterator[dict[str, Any]]:
     """The template cases with their answers."""
-    made = list(templates())
+    made = list(templates(seed))
     asked = [{"template": text, "variables": VARIABLES} for _, text in made]
     for (name, text), answer in zip(
         made, answers(program, asked, "-repeat", REPEATS), strict=True

@@ -6,20 +6,10 @@ from collections import Counter
 
 from test.oracle import comparing, generate
 
-_POWER = "the last digit of a power with a fraction"
-_BYTES = "the bytes of a text are numbers of another type there, eight bits wide"
-_MAPS = "a predicate goes over a map there, as long as it does not look at the elements"
 WARTS = {
-    "{{ sum([1, 2]) ** fromJSON('2.5') }}": _POWER,
+    "{{ sum([1, 2]) ** fromJSON('2.5') }}": "the last digit of a power with a fraction",
     "{{ type(Up(1)) }}": "names a type of the reference's program",
-    "{{ json.Unmarshal(Up(9)) }}": "the nil of a role that is not there is no nil for Go's functions",
-    """{{ json.Unmarshal('"héllo"') | sum(-#) }}""": _BYTES,
-    "{{ map(find(keys({'a': 1}), # != nil), type(#)) }}": _BYTES,
-    "{{ map(reduce(split(b, ''), #acc + #, ''), type(#)) }}": _BYTES,
-    "{{ map(findLast(keys({'a': 1}), # != nil), type(#)) }}": _BYTES,
-    "{{ map(findLast(json.Unmarshal(hosts), # startsWith 'h'), type(#)) }}": _BYTES,
-    "{{ map(json.Unmarshal(json_map), #index > 0) }}": _MAPS,
-    "{{ groupBy(toPairs({'n': 1}), {#}) ?? 'd' }}": "a pair is a key there, as no other list is",
+    "{{ json.Unmarshal(Up(9)) }}": "the nil of a missing role is no nil for Go's functions",
 }
 """Cases in which we answer something else, each with the reason."""
 FAMILIES = 20

@@ -58,7 +58,7 @@ def differences() -> Iterator[tuple[dict[str, Any], str, str]]:
 
 
 def test_every_case_agrees() -> None:
-    found = [f"{case!r} differs for {text!r}" for case, text, reason in differences() if not reason]
+    found = [f"{case!r}: {text!r}" for case, text, why in differences() if not why]
     assert not found, f"{len(found)} differences:\n" + "\n".join(found[:30])
 
 
