@@ -1,6 +1,16 @@
-"""Upper and lower case, character by character as the reference has it: `ß` stays one letter."""
+"""Upper and lower case, character by character as the reference has it (`ß` stays one letter), and
+white space, which is what Unicode says and not what Python does."""
 
 from __future__ import annotations
+
+from aliecs.language.lexing import SPACES
+
+_ASCII_SPACES = "\t\n\v\f\r "
+
+
+def trimmed(text: str) -> str:
+    """`text` without white space at its ends."""
+    return text.strip(_ASCII_SPACES if text.isascii() else SPACES)
 
 
 def _one(character: str, mapped: str, otherwise: str) -> str:

@@ -389,8 +389,7 @@ class Compilation:
 
         def run(frame: Frame) -> Any:
             values = [code(frame) for code in codes]
-            for value in values:
-                frame.weigh(value)
+            frame.weigh(*values)
             result = function(frame.spend, *values)
             frame.weigh(result)
             return result

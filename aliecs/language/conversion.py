@@ -11,8 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from aliecs.language.casing import lower, upper
-from aliecs.language.lexing import SPACES
+from aliecs.language.casing import lower, trimmed, upper
 from aliecs.language.printing import from_json, go_text, to_json
 from aliecs.language.value import (
     LONGEST_TEXT,
@@ -160,8 +159,10 @@ def to_string(value: Any) -> str:
     return go_text(looked_through(value))
 
 
-def trim(whole_text: str, characters: str = SPACES) -> str:
+def trim(whole_text: str, characters: str | None = None) -> str:
     """trim()"""
+    if characters is None:
+        return trimmed(whole_text)
     return whole_text.strip(characters) if characters else whole_text
 
 

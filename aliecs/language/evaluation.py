@@ -50,10 +50,11 @@ class Frame:
         if self.work_left < 0:
             raise LimitError("the expression makes or goes over too much")
 
-    def weigh(self, value: Any) -> None:
-        """Count a value that is gone over as a whole."""
-        if isinstance(value, (str, list)) and len(value) > LIGHT:
-            self.spend(len(value))
+    def weigh(self, *values: Any) -> None:
+        """Count values that are gone over as a whole."""
+        for value in values:
+            if (type(value) is str or isinstance(value, list)) and len(value) > LIGHT:
+                self.spend(len(value))
 
     def visit(self, code: Code, element: Any, position: int, accumulator: Any = None) -> Any:
         """Evaluate a predicate for one element of a list."""
@@ -109,8 +110,7 @@ def call(
     if not isinstance(callee, Function):
         what = "there is no such function" if callee is None else f"it is {type_name(callee)}"
         raise ExpressionError(f"cannot call {described}: {what}")
-    for value in values:
-        frame.weigh(value)
+    frame.weigh(*values)
     result = callee.invoke(frame.scope, values, nil_is_zero=nil_is_zero)
     frame.weigh(result)
     return result

@@ -30,6 +30,9 @@ MOST_COMPILED = 20_000
 MOST_VARIANTS = 8
 """Ways to compile one expression, by what variables there are, that are kept."""
 
+_VALUES = frozenset({str, bool, int, float, list, dict, type(None)})
+"""What most values are: none of these can be awaited."""
+
 Signature = frozenset[tuple[str, str, tuple[type, ...] | None]]
 """What can be told of a set of functions before they run: name, result, parameters of each."""
 
@@ -61,8 +64,10 @@ class _Variant:
 
     def holds(self, variables: Mapping[str, str]) -> bool:
         """Whether these variables are as assumed."""
-        is_there = variables.__contains__
-        return all(map(is_there, self.present)) and not any(map(is_there, self.absent))
+        for name in self.present:
+            if name not in variables:
+                return False
+        return not (self.absent and any(map(variables.__contains__, self.absent)))
 
 
 @define(eq=False)
@@ -79,7 +84,7 @@ class Expression:
         variant = self._variant(scope.variables)
         assert variant.part is not None
         value = self._run(scope, variant.part.run)
-        if inspect.isawaitable(value):
+        if type(value) not in _VALUES and inspect.isawaitable(value):
             _discard(value)
             raise ExpressionError("a call that is answered later must stand alone", self.text)
         return value
@@ -142,6 +147,9 @@ class Template:
 
     def render(self, scope: IScope) -> str:
         """The text with its expressions replaced by their values. Raises `ExpressionError`."""
+        if len(self.pieces) == 1:
+            (piece,) = self.pieces
+            return piece if isinstance(piece, str) else _printed(piece, scope)
         return "".join(
             piece if isinstance(piece, str) else _printed(piece, scope) for piece in self.pieces
         )

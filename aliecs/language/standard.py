@@ -12,9 +12,8 @@ from types import NoneType
 from typing import Any
 
 from aliecs.errors import AliecsError, InvalidInput
-from aliecs.language.casing import lower, upper
+from aliecs.language.casing import lower, trimmed, upper
 from aliecs.language.conversion import integer_of
-from aliecs.language.lexing import SPACES
 from aliecs.language.printing import from_json, go_text, to_json
 from aliecs.language.value import ExpressionError, Function, LimitError, Namespace, TextList
 
@@ -24,12 +23,12 @@ _FALSE_WORDS = frozenset({"", "false", "no", "n", "0", "off", "none"})
 
 def is_truthy(text: str) -> bool:
     """Whether a variable's text says yes."""
-    return lower(text.strip(SPACES)) in _TRUE_WORDS
+    return lower(trimmed(text)) in _TRUE_WORDS
 
 
 def is_falsy(text: str) -> bool:
     """Whether a variable's text says no, or nothing."""
-    return lower(text.strip(SPACES)) in _FALSE_WORDS
+    return lower(trimmed(text)) in _FALSE_WORDS
 
 
 def _atoi(scope: Any, text: str) -> int:
@@ -73,7 +72,7 @@ def _new_id(scope: Any) -> str:
 def _prefixed_override(scope: Any, name: str, prefix: str) -> str:
     for candidate in (f"{prefix}_{name}", name):
         value: str = scope.variables.get(candidate, "")
-        if value != "none" and value.strip(SPACES):
+        if value != "none" and trimmed(value):
             return value
     return ""
 
@@ -108,7 +107,7 @@ _STRINGS = (
     Function("Atoi", _atoi, (str,), "int", nil_is_zero=False),
     Function("Itoa", lambda scope, number: str(number), (int,), "string", nil_is_zero=False),
     Function("TrimQuotes", lambda scope, text: text.strip('"'), (str,), "string", False),
-    Function("TrimSpace", lambda scope, text: text.strip(SPACES), (str,), "string", False),
+    Function("TrimSpace", lambda scope, text: trimmed(text), (str,), "string", False),
     Function("ToUpper", lambda scope, text: upper(text), (str,), "string", False),
     Function("ToLower", lambda scope, text: lower(text), (str,), "string", False),
     Function("IsTruthy", lambda scope, text: is_truthy(text), (str,), "bool", False),

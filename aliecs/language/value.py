@@ -177,6 +177,11 @@ class Function:
             return self.call(scope, *("" if a is None else a for a in arguments))
         if len(arguments) != len(self.parameters):
             self.check_count(len(arguments))
+        for argument, wanted in zip(arguments, self.parameters, strict=True):
+            if type(argument) is not wanted:
+                break
+        else:
+            return self.call(scope, *arguments)
         lenient = nil_is_zero or self.nil_is_zero
         converted = [
             self._convert(argument, wanted, lenient)
