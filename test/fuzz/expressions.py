@@ -46,7 +46,8 @@ _COMPILED = _Compiled()
 
 def case(random: Random) -> Case:
     """One template."""
-    return random.choice(_KINDS)(random)
+    (kind,) = random.choices(list(_KINDS), list(_KINDS.values()))
+    return kind(random)
 
 
 def attempt(case: Case) -> None:  # type: ignore[no-redef]
@@ -237,4 +238,5 @@ def _grown_list(random: Random, of: Of) -> tuple[str, object]:
 
 
 _GROWN = {"int": _grown_int, "text": _grown_text, "bool": _grown_bool, "list": _grown_list}
-_KINDS = [_ordinary, _ordinary, _mutated, _mutated, _garbage, _deep, _greedy, _valid, _valid]
+_KINDS = {_ordinary: 8, _mutated: 8, _garbage: 4, _deep: 2, _greedy: 1, _valid: 8}
+"""Kinds of cases and how often they are taken."""
