@@ -14,8 +14,6 @@ from typing import Any
 
 from attrs import define, frozen
 
-CASE_LIMIT_S = 3.0
-"""Processor time that one case may take."""
 REPORT_S = 0.5
 WARM_UP_CASES = 1500
 MOST_GROWTH_BYTES = 48_000_000
@@ -37,6 +35,7 @@ class Orders:
     seed: int
     end: int | None
     seconds: float
+    case_limit_s: float
 
 
 @define
@@ -65,8 +64,9 @@ def _raise_hang(number: int, frame: object) -> None:
     raise Hang
 
 
-def work(orders: Orders, pipe: Any) -> None:
-    """Run cases. Each finding is told once for each place in the code."""
+def work(orders: Orders, pipe: Any, current: Any) -> None:
+    """Run cases; `current` gets the seed of each. A finding is told once for each place in the
+    code."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, _raise_hang)
@@ -77,7 +77,8 @@ def work(orders: Orders, pipe: Any) -> None:
     began_s = told_s = time.monotonic()
     report = Report(seed)
     while time.monotonic() - began_s < orders.seconds if orders.end is None else seed < orders.end:
-        taken_s, fault = _run(module, orders.target, seed)
+        current.value = seed
+        taken_s, fault = _run(module, orders, seed)
         if taken_s > report.worst_s:
             report.worst_s, report.worst_seed = taken_s, seed
         if fault and fault[0] not in seen:
@@ -101,18 +102,18 @@ def work(orders: Orders, pipe: Any) -> None:
     pipe.send(report)
 
 
-def _run(module: Any, target: str, seed: int) -> tuple[float, tuple[str, str] | None]:
+def _run(module: Any, orders: Orders, seed: int) -> tuple[float, tuple[str, str] | None]:
     """One case: its processor time, and the place and the story of what is wrong."""
     made: object = None
     fault = None
     began_s = time.process_time()
-    signal.setitimer(signal.ITIMER_PROF, CASE_LIMIT_S)
+    signal.setitimer(signal.ITIMER_PROF, orders.case_limit_s)
     try:
-        made = module.case(Random(f"{target} {seed}"))
+        made = module.case(Random(f"{orders.target} {seed}"))
         module.attempt(made)
     except (Exception, Hang) as error:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        fault = _place(error), _story(error, made)
+        fault = _place(error), _story(error, made, orders.case_limit_s)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return time.process_time() - began_s, fault
@@ -127,9 +128,9 @@ def _place(error: BaseException) -> str:
     return type(error).__name__ + ("" if isinstance(error, Hang) else where)
 
 
-def _story(error: BaseException, made: object) -> str:
+def _story(error: BaseException, made: object, limit_s: float) -> str:
     text = "".join(traceback.format_exception(error, limit=-12))
     if isinstance(error, Hang):
-        text = f"takes more than {CASE_LIMIT_S} s of processor time\n{text}"
+        text = f"takes more than {limit_s} s of processor time\n{text}"
     shown = repr(made)[:LONGEST_CASE]
     return f"{type(error).__name__}: {str(error)[:500]}\n{text[-4000:]}\nCase: {shown}"

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +46,8 @@ class Plan:
     seconds: float
     count: int | None = None
     """Cases of each target; None for as many as the time allows."""
+    case_limit_s: float = 3.0
+    """Processor time that one case may take."""
 
 
 @define
@@ -74,11 +75,6 @@ def targets() -> Iterator[Target]:
             yield Target(str(getattr(module, "name", info.name)), module.__name__)
 
 
-def case_of(module: Any, target: str, seed: int) -> object:
-    """The case with this seed."""
-    return module.case(Random(f"{target} {seed}"))
-
-
 def repeat_command(target: str, seed: int) -> str:
     """What to type to see a case again."""
     return f"python -m test.fuzz --target {target} --seed {seed} --count 1"
@@ -90,12 +86,17 @@ def fuzz(plan: Plan) -> list[Outcome]:
     share_s = plan.seconds / len(plan.targets)
     outcomes = []
     for name in plan.targets:
-        outcome = _Run(known[name], plan, share_s, _printer()).outcome()
+        outcome = run_target(known[name], plan, share_s)
         outcomes.append(outcome)
         for finding in outcome.findings:
             print(f"\n{finding}", flush=True)
     print(summary(outcomes), flush=True)
     return outcomes
+
+
+def run_target(target: Target, plan: Plan, seconds: float) -> Outcome:
+    """Run one target and print its progress."""
+    return _Run(target, plan, seconds, _printer()).outcome()
 
 
 def summary(outcomes: list[Outcome]) -> str:
@@ -168,41 +169,42 @@ class _Run:
             seed,
             None if self.plan.count is None else self.plan.seed + self.plan.count,
             max(left_s, 1.0),
+            self.plan.case_limit_s,
         )
-        process = context.Process(target=child.work, args=(orders, theirs), daemon=True)
+        current = context.Value("q", seed, lock=False)
+        process = context.Process(target=child.work, args=(orders, theirs, current), daemon=True)
         process.start()
         theirs.close()
         try:
-            return self._follow(outcome, process, ours, seed)
+            return self._follow(outcome, process, ours, current)
         finally:
             if process.is_alive():
                 process.kill()
             process.join()
             ours.close()
 
-    def _follow(self, outcome: Outcome, process: Any, pipe: Any, seed: int) -> int:
-        """Listen to a child. It says which case it begins with now and then, and what it finds."""
+    def _follow(self, outcome: Outcome, process: Any, pipe: Any, current: Any) -> int:
+        """Listen to a child. `current` is the seed of the case that it is at."""
         beaten = _processor_s(process.pid)
         while True:
             try:
                 report = pipe.recv() if pipe.poll(POLL_S) else None
             except EOFError:
                 process.join()
-                outcome.findings.append(
-                    self._told(seed, f"the process died with {process.exitcode}")
-                )
-                return seed + 1
+                told = self._told(current.value, f"the process died with {process.exitcode}")
+                outcome.findings.append(told)
+                return int(current.value) + 1
             if report is None:
-                if _processor_s(process.pid) - beaten > child.CASE_LIMIT_S * 3 + 5:
+                if _processor_s(process.pid) - beaten > self.plan.case_limit_s * 3 + 2:
                     process.kill()
-                    outcome.findings.append(self._told(seed, "hangs outside Python, killed"))
-                    return seed + 1
+                    told = self._told(current.value, "hangs outside Python, killed")
+                    outcome.findings.append(told)
+                    return int(current.value) + 1
                 continue
             beaten = _processor_s(process.pid)
-            seed = report.seed
             self._take(outcome, report)
             if report.is_last or len(outcome.findings) >= MOST_FINDINGS:
-                return seed
+                return int(report.seed)
 
     def _take(self, outcome: Outcome, report: child.Report) -> None:
         outcome.cases += report.cases

@@ -31,7 +31,7 @@ WARTS = {
         lambda case, text: not text and bool(re.fullmatch(r"\?|\[!.*\]", case["pattern"]))
     ),
 }
-"""What the library does though its own description says otherwise; ours keeps to the description."""
+"""What the library does though its own description says otherwise; ours keeps to what it says."""
 
 
 def ours(pattern: str, separator: str, texts: list[str]) -> list[bool] | None:
