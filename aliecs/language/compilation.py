@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from aliecs.language import nature as natures
 from aliecs.language.builtin import BUILT_INS
@@ -21,7 +21,7 @@ from aliecs.language.evaluation import Code, Constant, Frame, Part, TopCall, cal
 from aliecs.language.nature import ANY, BOOL, FUNCTION, INT, MAP, NIL, STRING, UNKNOWN, Nature
 from aliecs.language.operators import make_binary, make_unary
 from aliecs.language.parsing import DEEPEST_EXPRESSION
-from aliecs.language.predicate import PREDICATES, Elements, Predicate
+from aliecs.language.predicate import PREDICATES, Predicate
 from aliecs.language.syntax import (
     Binary,
     BuiltInCall,
@@ -46,11 +46,11 @@ from aliecs.language.value import (
     Function,
     NilList,
     cut,
-    elements,
     member,
     type_name,
     whole,
 )
+from aliecs.language.walking import combined, first_of, is_filter, joined, walking
 
 STRICT, LENIENT, BLIND = range(3)
 ENVIRONMENT = "$env"
@@ -99,7 +99,7 @@ class Compilation:
         finally:
             self._depth -= 1
         if self._mode == BLIND and made.nature is not UNKNOWN:
-            return Part(UNKNOWN, made.run, made.constant)
+            return evolve(made, nature=UNKNOWN)
         return made
 
     def _parts(self, nodes: tuple[Node, ...]) -> list[Part]:
@@ -239,11 +239,12 @@ class Compilation:
         name = name if isinstance(name, str) else None
         if _is_environment(node.base) and name is not None:
             return self._entry(name, node.is_optional)
-        found = self._found_by_filter(node)
-        if found is not None:
-            return found
         base, key = self.part(node.base), self.part(node.key)
         nature = self._checked(lambda: natures.member(base.nature, key.nature, name))
+        position = key.constant.value if key.constant else None
+        is_end = type(position) is int and position in (0, -1) and not node.is_optional
+        if is_end and is_filter(base):
+            return first_of(base, nature, backwards=position == -1, is_needed=True)
         return Part(nature, _reading(base.run, key, node.is_optional))
 
     def _entry(self, name: str, is_optional: bool) -> Part:
@@ -304,8 +305,7 @@ class Compilation:
     def _binary(self, node: Binary) -> Part:
         left, right = self.part(node.left), self.part(node.right)
         made = make_binary(node, left, right, self._checked)
-        combined = _combined(node)
-        return made if combined is None else Part(BOOL, self.part(combined).run)
+        return combined(node.operator, left, right) or made
 
     def _condition(self, node: Condition) -> Part:
         test, yes, no = self._parts((node.test, node.yes, node.no))
@@ -376,15 +376,13 @@ class Compilation:
     def _built_in_call(self, node: BuiltInCall) -> Part:
         if node.name in PREDICATES:
             return self._predicate_call(PREDICATES[node.name], node.arguments)
-        if node.name in ("first", "last") and len(node.arguments) == 1:
-            found = self._first_of_filter(node.arguments[0], node.name == "last", is_needed=False)
-            if found is not None:
-                return found
         parts = self._parts(node.arguments)
         built_in = BUILT_INS[node.name]
         nature = self._checked(lambda: built_in.nature([part.nature for part in parts]))
         if node.name == "get" and len(parts) == 2 and _is_environment(node.arguments[0]):
             nature = self._gotten_entry(parts[1])
+        if node.name in ("first", "last") and len(parts) == 1 and is_filter(parts[0]):
+            return first_of(parts[0], nature, backwards=node.name == "last", is_needed=False)
         function, codes = built_in.call, tuple(part.run for part in parts)
 
         def run(frame: Frame) -> Any:
@@ -414,32 +412,13 @@ class Compilation:
             if folded is not None:
                 return folded
         subject = self.part(arguments[0])
-        inner = arguments[0]
-        if predicate.name == "filter" and isinstance(inner, BuiltInCall) and inner.name == "filter":
-            return self._filter_twice(inner, arguments[1], subject)
         asked = self._asked(predicate, subject, arguments[1]) if len(arguments) > 1 else None
         last = self.part(arguments[2]).run if len(arguments) > 2 else None
         nature = self._checked(
             lambda: predicate.nature(subject.nature, asked.nature if asked else None)
         )
-        function, run_subject = predicate.call, subject.run
-        code = asked.run if asked else None
-
-        def run(frame: Frame) -> Any:
-            items = elements(run_subject(frame))
-            frame.weigh(items)
-            argument = None if last is None else last(frame)
-            return function(Elements(frame, items, code), last is not None, argument)
-
-        return Part(nature, run)
-
-    def _filter_twice(self, inner: BuiltInCall, test: Node, subject: Part) -> Part:
-        """`filter(filter(x, p), q)`, which is one walk over `x`."""
-        asked = self._asked(PREDICATES["filter"], subject, test)
-        nature = self._checked(lambda: PREDICATES["filter"].nature(subject.nature, asked.nature))
-        both = Binary(test.column, "and", inner.arguments[1], test)
-        once = BuiltInCall(inner.column, "filter", (inner.arguments[0], both))
-        return Part(nature, self.part(once).run)
+        made = walking(predicate, subject, asked, last, nature)
+        return made if asked is None else joined(made, predicate, subject, asked, arguments)
 
     def _asked(self, predicate: Predicate, subject: Part, node: Node) -> Part:
         """A predicate, compiled where it can see the elements of the list."""
@@ -449,39 +428,6 @@ class Compilation:
             return self.part(node)
         finally:
             self._scopes.pop()
-
-    def _found_by_filter(self, node: Member) -> Part | None:
-        """`filter(...)[0]` and `[-1]`, which look no further than they must."""
-        if node.is_optional:
-            return None
-        key = node.key
-        if isinstance(key, Unary) and key.operator == "-" and isinstance(key.operand, Literal):
-            position = -key.operand.value if type(key.operand.value) is int else None
-        else:
-            position = key.value if isinstance(key, Literal) and type(key.value) is int else None
-        if position not in (0, -1):
-            return None
-        return self._first_of_filter(node.base, position == -1, is_needed=True)
-
-    def _first_of_filter(self, node: Node, is_last: bool, is_needed: bool) -> Part | None:
-        """The first or last element that a filter keeps, and what `map` makes of it."""
-        mapped: Node | None = None
-        if isinstance(node, BuiltInCall) and node.name == "map":
-            inner = node.arguments[0]
-            if isinstance(inner, BuiltInCall) and inner.name == "filter" and not _has_index(
-                node.arguments[1]
-            ):
-                mapped, node = node.arguments[1], inner
-        if not isinstance(node, BuiltInCall) or node.name != "filter":
-            return None
-        found = self._predicate_call(
-            PREDICATES["findLastIndex" if is_last else "findIndex"], node.arguments
-        )
-        subject = self.part(node.arguments[0])
-        made = None
-        if mapped is not None:
-            made = self._asked(PREDICATES["map"], subject, mapped)
-        return _first_found(found.run, subject, made, is_needed)
 
     def _sum_of_literal(self, node: Node) -> Part | None:
         """`sum([a, b])` is `a + b`, which joins texts, too."""
@@ -556,66 +502,6 @@ def _reading(base: Code, key: Part, is_optional: bool) -> Code:
         return lambda frame: member(base(frame), run_key(frame))
     name = key.constant.value
     return lambda frame: member(base(frame), name)
-
-
-def _first_found(
-    position: Code, subject: Part, made: Part | None, is_needed: bool
-) -> Part:
-    """The element at the position that was found, or what a predicate makes of it."""
-    run_subject = subject.run
-
-    def run(frame: Frame) -> Any:
-        found = position(frame)
-        if found is None:
-            if is_needed:
-                raise ExpressionError("index is outside the list: nothing passes the filter")
-            return None
-        item = elements(run_subject(frame))[found]
-        return item if made is None else frame.visit(made.run, item, found)
-
-    nature = subject.nature.item if subject.nature.is_list else UNKNOWN
-    return Part(nature if made is None else made.nature, run)
-
-
-_COMBINED = {("all", "and"): "and", ("any", "or"): "or", ("none", "and"): "or"}
-
-
-def _combined(node: Binary) -> Node | None:
-    """`all(x, p) and all(x, q)`, and its like, as one walk over `x`."""
-    left, right = _walk(node.left), _walk(node.right)
-    if left is None or right is None or left.name != right.name:
-        return None
-    operator = _COMBINED.get((left.name, node.operator))
-    if operator is None or left.arguments[0] != right.arguments[0]:
-        return None
-    both = Binary(node.column, operator, left.arguments[1], right.arguments[1], is_late=True)
-    return BuiltInCall(node.column, left.name, (left.arguments[0], both))
-
-
-def _walk(node: Node) -> BuiltInCall | None:
-    """A call that goes over a list, or is as good as one."""
-    if isinstance(node, BuiltInCall):
-        return node
-    combined = _combined(node) if isinstance(node, Binary) else None
-    return combined if isinstance(combined, BuiltInCall) else None
-
-
-def _has_index(node: Node) -> bool:
-    """Whether `#index` is anywhere in it."""
-    if isinstance(node, Pointer):
-        return node.name == "index"
-    return any(map(_has_index, _children(node)))
-
-
-def _children(node: Any) -> list[Node]:
-    found: list[Node] = []
-    for name in getattr(node, "__match_args__", ()):
-        value = getattr(node, name)
-        values = value if isinstance(value, tuple) else (value,)
-        for item in values:
-            found.extend(i for i in (item if isinstance(item, tuple) else (item,))
-                         if isinstance(i, Node))  # fmt: skip
-    return found
 
 
 def _described(callee: Node) -> str:

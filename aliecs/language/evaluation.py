@@ -87,6 +87,8 @@ class Part:
     run: Code
     constant: Constant | None = None
     """Only for numbers, texts and truth values."""
+    walk: object = None
+    """What `walking` knows of a call that goes over a list."""
 
 
 @frozen

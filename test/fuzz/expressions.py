@@ -77,21 +77,29 @@ def _garbage(random: Random) -> Case:
     return Case("{{" + garbage.text(random) + random.choice(["}}", "}}", "}"]))
 
 
+_REPEATED = [
+    ("(", "1", ")"), ("[", "", "]"), ("-", "1", ""), ("not ", "true", ""), ("{a: ", "1", "}"),
+    ("1 + ", "1", ""), ("1 ** ", "1", ""), ("true ? ", "1", " : 2"), ("len([", "", "])"),
+    ("map([1], ", "#", ")"), ("a ?? ", "a", ""), ("1; ", "1", ""), ("let x = 1; ", "x", ""),
+    ("if true {", "1", "} else {2}"), ("", "a", ".b"), ("", "nil", "?.b"), ("", "[1]", "[0]"),
+    ("", "'a'", "[0:]"), ("", "a", " | upper()"), ("strings.ToUpper(", "a", ")"), ("", "1", " < 2"),
+    ("[1, ", "1", "]"), ("", "'a'", " + 'a'"), ("filter([[]], ", "true", ")"), ("/*", "1", "*/"),
+    ("'", "", "'"), ("filter(", "[1]", ", true)"), ("filter(", "[1]", ", true)[0]"),
+    ("first(filter(", "[1]", ", true))"), ("map(filter(", "[1]", ", true), #)"),
+    ("sum([", "1", ", len(a)])"), ("all([1], ", "true", ") and all([1], true)"),
+    ("", "all([1], true)", " and all([1], true)"), ("filter(map(", "[1]", ", #), true)"),
+    ("any(filter(", "[1]", ", true), true) or any(filter([1], true), true)"),
+    ("ToUpper(", "nowhere", ")"), ("json.Marshal([", "1", "])"), ("1..", "1", ""), ("(1..", "1", ")"),
+    ("", "a", "?.b?.c"), ("[", "1", ", 2][0]"), ("count([[1]], any(#, ", "true", "))"),
+    ("let f = ", "1", "; f"), ("concat([1], ", "[1]", ")"), ("map([1], map([#], ", "#", "))"),
+]  # fmt: skip
+"""What may stand before, within and after, over and over."""
+
+
 def _deep(random: Random) -> Case:
     """Much of the same, nested or in a row."""
     count = random.choice([5, 50, 119, 125, 500, 5000])
-    before, inner, after = random.choice(
-        [("(", "1", ")"), ("[", "", "]"), ("-", "1", ""), ("not ", "true", ""), ("{a: ", "1", "}"),
-        ("1 + ", "1", ""),
-         ("1 ** ", "1", ""), ("true ? ", "1", " : 2"), ("len([", "", "])"), ("map([1], ", "#", ")"),
-         ("a ?? ", "a", ""),
-         ("1; ", "1", ""), ("let x = 1; ", "x", ""), ("if true {", "1", "} else {2}"), ("", "a",
-         ".b"), ("", "nil", "?.b"),
-         ("", "[1]", "[0]"), ("", "'a'", "[0:]"), ("", "a", " | upper()"), ("strings.ToUpper(", "a",
-         ")"), ("", "1", " < 2"),
-         ("[1, ", "1", "]"), ("", "'a'", " + 'a'"), ("filter([[]], ", "true", ")"), ("/*", "1",
-         "*/"), ("'", "", "'")]
-    )  # fmt: skip
+    before, inner, after = random.choice(_REPEATED)
     return Case("{{ " + before * count + inner + after * count + " }}")
 
 
