@@ -28,6 +28,10 @@ from aliecs.language.value import (
 )
 
 
+LARGEST_EXPRESSION = 2_000_000
+"""Bytes that a regular expression may take, while it is matched, too."""
+
+
 def _unfit(symbol: str, left: Any, right: Any) -> ExpressionError:
     return ExpressionError(f"'{symbol}' cannot take {type_name(left)} and {type_name(right)}")
 
@@ -177,6 +181,7 @@ def compiled(pattern: str) -> Any:
     """A regular expression, RE2's, which never backtracks. Raises `ExpressionError`."""
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = LARGEST_EXPRESSION
     try:
         return re2.compile(pattern, options)
     except re2.error as error:

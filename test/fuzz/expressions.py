@@ -89,7 +89,8 @@ _REPEATED = [
     ("sum([", "1", ", len(a)])"), ("all([1], ", "true", ") and all([1], true)"),
     ("", "all([1], true)", " and all([1], true)"), ("filter(map(", "[1]", ", #), true)"),
     ("any(filter(", "[1]", ", true), true) or any(filter([1], true), true)"),
-    ("ToUpper(", "nowhere", ")"), ("json.Marshal([", "1", "])"), ("1..", "1", ""), ("(1..", "1", ")"),
+    ("ToUpper(", "nowhere", ")"), ("json.Marshal([", "1", "])"), ("1..", "1", ""),
+    ("(1..", "1", ")"),
     ("", "a", "?.b?.c"), ("[", "1", ", 2][0]"), ("count([[1]], any(#, ", "true", "))"),
     ("let f = ", "1", "; f"), ("concat([1], ", "[1]", ")"), ("map([1], map([#], ", "#", "))"),
 ]  # fmt: skip

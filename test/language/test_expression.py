@@ -265,6 +265,15 @@ def test_built_in_functions(text: str, result: Any) -> None:
         "'" + "x" * 30000 + "'",
         "fromJSON(repeat('[', 100000))",
         "toJSON(reduce(1..500, [#acc], []))",
+        "map(1..90000, repeat('a', 100000))",
+        "let s = repeat('ab', 400000); map(1..90000, upper(s))",
+        "string(reduce(1..90, [#acc, #acc], []))",
+        "json.Marshal(reduce(1..90, ({'k': [#acc, #acc]}), 1))",
+        "let x = reduce(1..60, [#acc, #acc], []); x == reduce(1..60, [#acc, #acc], [])",
+        "let x = reduce(1..60, [#acc, #acc], [1]); max(x)",
+        "filter(1..90000, # in (1..90000))",
+        "uniq(map(1..2000, [#]))",
+        "filter(" * 119 + "[1]" + ", true)" * 119 + " == " + "+".join(["1"] * 200),
     ],
 )
 def test_work_is_bounded(text: str) -> None:
