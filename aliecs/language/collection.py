@@ -78,7 +78,7 @@ def _extreme(name: str, spend: Spend, values: tuple[Any, ...]) -> Any:
     """The extreme of numbers and of lists of numbers; a lone value of another type is itself."""
     if len(values) == 1 and not isinstance(values[0], list) and not is_number(values[0]):
         return values[0]
-    spend(ELEMENT_WORK * (1 + len(values)))
+    spend(ELEMENT_WORK * (30 + len(values)))
     found: Any = None
     for value in values:
         candidate = value
@@ -209,7 +209,7 @@ def unique(spend: Spend, items: Any) -> list[Any]:
         elif not any(equal(item, known, spend) for known in others):
             if len(others) >= _MOST_COMPARED:
                 raise LimitError(f"uniq of more than {_MOST_COMPARED} different lists or maps")
-            spend(ELEMENT_WORK * (1 + len(others)))
+            spend(ELEMENT_WORK * (30 + len(others)))
             others.append(item)
             result.append(item)
     return result

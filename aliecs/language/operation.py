@@ -27,7 +27,6 @@ from aliecs.language.value import (
     wrapped,
 )
 
-
 LARGEST_EXPRESSION = 2_000_000
 """Bytes that a regular expression may take, while it is matched, too."""
 

@@ -51,7 +51,7 @@ class LimitError(ExpressionError):
 
 
 ELEMENT_WORK = 10
-"""What it counts to look at one element of a list; characters count one each."""
+"""What it counts to look at one element of a list; a list counts as 30, a character as one tenth."""
 Spend = Callable[[int], None]
 """Takes from the work that an evaluation may do; raises `LimitError` when there is none left."""
 
@@ -296,7 +296,7 @@ def equal(left: Any, right: Any, spend: Spend = _free) -> bool:
     if _is_nil(left) and _is_nil(right):
         return True
     if isinstance(left, list) and isinstance(right, list) and _are_alike(left, right):
-        spend(ELEMENT_WORK * (1 + len(left)))
+        spend(ELEMENT_WORK * (30 + len(left)))
         return len(left) == len(right) and all(
             equal(one, other, spend) for one, other in zip(left, right, strict=True)
         )
@@ -323,17 +323,17 @@ def same(left: Any, right: Any, spend: Spend = _free) -> bool:
     if type(left) is not type(right) or isinstance(left, (Function, Namespace)):
         return False
     if isinstance(left, list):
-        spend(ELEMENT_WORK * (1 + len(left)))
+        spend(ELEMENT_WORK * (30 + len(left)))
         return len(left) == len(right) and all(
             same(one, other, spend) for one, other in zip(left, right, strict=True)
         )
     if isinstance(left, dict):
-        spend(ELEMENT_WORK * (1 + len(left)))
+        spend(ELEMENT_WORK * (30 + len(left)))
         return left.keys() == right.keys() and all(
             same(value, right[key], spend) for key, value in left.items()
         )
     if isinstance(left, AnyMap):
-        spend(ELEMENT_WORK * (1 + len(left)))
+        spend(ELEMENT_WORK * (30 + len(left)))
         return len(left) == len(right) and all(
             key in right and same(value, right.get(key), spend) for key, value in left.items()
         )
@@ -345,7 +345,7 @@ def contains(container: Any, item: Any, spend: Spend = _free) -> bool:
     if container is None:
         return False
     if isinstance(container, list):
-        spend(ELEMENT_WORK * (1 + len(container)))
+        spend(ELEMENT_WORK * (30 + len(container)))
         return any(equal(item, element, spend) for element in container)
     if isinstance(container, AnyMap):
         return item in container
@@ -444,7 +444,7 @@ def elements(value: Any) -> list[Any]:
 
 def leaves(values: Sequence[Any], spend: Spend) -> Iterator[Any]:
     """The values that are no lists, and the leaves of those that are."""
-    spend(ELEMENT_WORK * (1 + len(values)))
+    spend(ELEMENT_WORK * (30 + len(values)))
     for value in values:
         if isinstance(value, list):
             yield from leaves(value, spend)

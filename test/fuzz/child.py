@@ -16,7 +16,7 @@ from attrs import define, frozen
 
 REPORT_S = 0.5
 WARM_UP_CASES = 1500
-MOST_GROWTH_BYTES = 48_000_000
+MOST_GROWTH_BYTES = 80_000_000
 MOST_MEMORY_BYTES = 3_000_000_000
 LONGEST_CASE = 2000
 """Characters of a case that are shown."""
