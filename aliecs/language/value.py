@@ -51,7 +51,7 @@ class LimitError(ExpressionError):
 
 
 ELEMENT_WORK = 10
-"""What it counts to look at one element of a list; a list counts as 30, a character as one tenth."""
+"""What it counts to look at an element of a list; a list counts as 30, a character as a tenth."""
 Spend = Callable[[int], None]
 """Takes from the work that an evaluation may do; raises `LimitError` when there is none left."""
 
