@@ -17,9 +17,9 @@ from attrs import Factory, define, evolve, field, frozen
 
 from aliecs.language import nature as natures
 from aliecs.language.builtin import BUILT_INS
-from aliecs.language.evaluation import Code, Constant, Frame, Part, TopCall, call
+from aliecs.language.evaluation import Code, Frame, Part, TopCall, call
 from aliecs.language.nature import ANY, BOOL, FUNCTION, INT, MAP, NIL, STRING, UNKNOWN, Nature
-from aliecs.language.operators import make_binary, make_unary
+from aliecs.language.operators import constant_part, make_binary, make_unary
 from aliecs.language.parsing import DEEPEST_EXPRESSION
 from aliecs.language.predicate import PREDICATES, Predicate
 from aliecs.language.syntax import (
@@ -461,12 +461,6 @@ class Compilation:
         Call: _call,
         BuiltInCall: _built_in_call,
     }
-
-
-def constant_part(value: Any) -> Part:
-    """A part that is always this number, text or truth value."""
-    kinds = {bool: BOOL, int: INT, float: natures.FLOAT, str: STRING}
-    return Part(kinds[type(value)], lambda frame: value, Constant(value))
 
 
 def _element(frame: Frame) -> Any:

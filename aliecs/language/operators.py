@@ -40,7 +40,8 @@ _COMPILE_WORK = 50_000
 """What it counts to compile a regular expression that is not known before."""
 
 
-def _constant(value: Any) -> Part:
+def constant_part(value: Any) -> Part:
+    """A part that is always this number, text or truth value."""
     return Part(_KINDS[type(value)], lambda frame: value, Constant(value))
 
 
@@ -62,9 +63,9 @@ def make_unary(operator: str, operand: Part, checked: Checked) -> Part:
     if operand.constant is not None:
         value = operand.constant.value
         if operator == "not" and isinstance(value, bool):
-            return _constant(not value)
+            return constant_part(not value)
         if operator != "not" and type(value) in (int, float):
-            return _constant(operation.minus(value) if operator == "-" else value)
+            return constant_part(operation.minus(value) if operator == "-" else value)
     if operator == "+":
         return Part(nature, run)
     if operator == "-":
@@ -123,13 +124,13 @@ def _folded(operator: str, left: Part, right: Part) -> Part | None:
     first, second = left.constant.value, right.constant.value
     kinds = {type(first), type(second)}
     if operator == "%" and kinds == {int}:
-        return _constant(operation.remainder(first, second))
+        return constant_part(operation.remainder(first, second))
     if operator in _ARITHMETIC and operator != "%" and kinds <= {int, float}:
-        return _constant(_ARITHMETIC[operator](first, second))
+        return constant_part(_ARITHMETIC[operator](first, second))
     if operator == "+" and kinds == {str}:
-        return _constant(operation.add(first, second))
+        return constant_part(operation.add(first, second))
     if operator == "==" and kinds in ({int}, {str}, {bool}):
-        return _constant(first == second)
+        return constant_part(first == second)
     return None
 
 
@@ -139,7 +140,7 @@ def _folded_connection(is_and: bool, left: Part, right: Part) -> Part | None:
         return Part(BOOL, right.run, right.constant)
     if known[1] is is_and:
         return Part(BOOL, left.run, left.constant)
-    return _constant(not is_and) if any(value is (not is_and) for value in known) else None
+    return constant_part(not is_and) if any(value is (not is_and) for value in known) else None
 
 
 # --- closures ------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ def _matching(text: Code, pattern: Part) -> Code:
     if pattern.constant is not None and isinstance(pattern.constant.value, str):
         expression = operation.compiled(pattern.constant.value)
 
-        def matches_constant(frame: Frame) -> bool:
+        def matchesconstant_part(frame: Frame) -> bool:
             value = text(frame)
             frame.weigh(value)
             return operation.found(expression, value)
