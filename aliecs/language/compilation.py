@@ -18,7 +18,7 @@ from attrs import Factory, define, evolve, field, frozen
 from aliecs.language import nature as natures
 from aliecs.language.builtin import BUILT_INS
 from aliecs.language.evaluation import Code, Frame, Part, TopCall, call
-from aliecs.language.nature import ANY, BOOL, FUNCTION, INT, MAP, NIL, STRING, UNKNOWN, Nature
+from aliecs.language.nature import ANY, FUNCTION, INT, MAP, NIL, STRING, UNKNOWN, Nature
 from aliecs.language.operators import constant_part, make_binary, make_unary
 from aliecs.language.parsing import DEEPEST_EXPRESSION
 from aliecs.language.predicate import PREDICATES, Predicate

@@ -249,7 +249,7 @@ def _matching(text: Code, pattern: Part) -> Code:
     if pattern.constant is not None and isinstance(pattern.constant.value, str):
         expression = operation.compiled(pattern.constant.value)
 
-        def matchesconstant_part(frame: Frame) -> bool:
+        def matches_constant(frame: Frame) -> bool:
             value = text(frame)
             frame.weigh(value)
             return operation.found(expression, value)
