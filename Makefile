@@ -8,8 +8,9 @@ STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
 KEEP ?=
 ARGUMENTS ?=
+SECONDS_OF_FUZZ ?= 600
 
-.PHONY: demo test test-tools lint types unit bench protocol clean
+.PHONY: demo test test-tools lint types unit fuzz bench protocol clean
 
 demo: $(STAMP)
 	@KEEP=$(KEEP) $(BIN)/python -m aliecs.cli.demo
@@ -30,6 +31,10 @@ types: $(TEST_STAMP)
 unit: $(TEST_STAMP)
 	$(BIN)/python -m pytest $(ARGUMENTS)
 
+# Texts made by chance against everything that reads texts; what is found comes with its seed.
+fuzz: $(TEST_STAMP)
+	$(BIN)/python -m test.fuzz --seconds $(SECONDS_OF_FUZZ)
+
 # The editable install in its "compat" form: the plain one hides the twistd plugin.
 $(STAMP): setup.cfg pyproject.toml
 	@echo "Installing AliECS into $(VENV) ..."
@@ -45,12 +50,13 @@ $(TEST_STAMP): $(STAMP)
 	@touch $@
 
 # What many environments in one core leave behind, what each task of a large one costs, and what
-# loading and configuration cost.
+# loading, configuration and a million expressions cost.
 bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/twenty_environments.py
 	$(BIN)/python bench/large_environment.py
 	$(BIN)/python bench/loading.py
 	$(BIN)/python bench/configuration.py
+	$(BIN)/python bench/expressions.py
 
 # Only after a change of a .proto file; what it generates is committed.
 protocol: $(TEST_STAMP)

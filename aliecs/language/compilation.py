@@ -1,48 +1,73 @@
 """A parsed expression -> a closure that evaluates it.
 
-Types are checked as far as they are known before anything runs: every variable is a text, operators
-yield what they yield, and what comes out of a namespaced function is unknown. Two known types that
-do not go together are an error even in a branch that is never taken, as in the reference. All names
-that an expression needs are collected, so that evaluation can refuse undefined ones beforehand.
-Called by `expression`, which owns the parser and the caches.
+The natures of values are checked as far as they are known before anything runs. How strictly
+depends on the place, as in the reference: within the arguments of a function whose result is known,
+a fault waits until it is evaluated and an undefined name is nil; within those of any other named
+function, nothing is checked beforehand. What was assumed of variables is collected, since a
+compiled expression is good only where they are there or missing in the same way. Called by
+`expression`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from attrs import Factory, define, field
-from lark import Token, Tree
+from attrs import Factory, define, evolve, field, frozen
 
-from aliecs.language import operation
+from aliecs.language import nature as natures
 from aliecs.language.builtin import BUILT_INS
-from aliecs.language.comparison import ORDERINGS, compared, joined
-from aliecs.language.evaluation import (
-    UNKNOWN,
-    Code,
-    Frame,
-    Part,
-    TopCall,
-    applied,
-    call,
-    demand,
-    element_type,
+from aliecs.language.evaluation import Code, Frame, Part, TopCall, call
+from aliecs.language.nature import ANY, FUNCTION, INT, MAP, NIL, STRING, UNKNOWN, Nature
+from aliecs.language.operators import constant_part, make_binary, make_unary
+from aliecs.language.parsing import DEEPEST_EXPRESSION
+from aliecs.language.predicate import PREDICATES, Predicate
+from aliecs.language.syntax import (
+    Binary,
+    BuiltInCall,
+    Call,
+    Chain,
+    Condition,
+    Let,
+    ListOf,
+    Literal,
+    MapOf,
+    Member,
+    Name,
+    Node,
+    Pointer,
+    Sequence,
+    Slice,
+    Unary,
 )
-from aliecs.language.predicate import PREDICATES, Elements
 from aliecs.language.value import (
+    UNREADABLE,
     ExpressionError,
     Function,
+    NilList,
     cut,
-    index,
     member,
     type_name,
+    whole,
 )
+from aliecs.language.walking import combined, first_of, is_filter, joined, walking
 
-DEEPEST_EXPRESSION = 120
-"""Levels of nesting, operators of a chain included."""
-_ROLE_FIELDS = {"Name": "string", "Path": "string"}
+STRICT, LENIENT, BLIND = range(3)
+ENVIRONMENT = "$env"
+UNOFFERED = frozenset({"now", "date", "duration", "timezone"})
+"""Functions of the reference's library that are not offered."""
+
+
+class _Ended(Exception):
+    """An optional member had nothing to read from: the chain around it is nil."""
+
+
+@frozen
+class _PredicateScope:
+    """What the predicate at hand may point at."""
+
+    element: Nature
+    pointers: tuple[str, ...]
 
 
 @define
@@ -51,459 +76,431 @@ class Compilation:
 
     functions: Mapping[str, Function | None]
     """Names that are not variables: plain functions, and namespaces (None)."""
-    needed: dict[str, None] = Factory(dict)
-    """Names that must be variables, in order of appearance."""
-    declared: set[str] = Factory(set)
-    """Names given by `let`: these must not be variables."""
+    is_variable: Callable[[str], bool]
+    assumed: dict[str, bool] = Factory(dict)
+    """Names that were asked for, and whether they are variables."""
     top_call: TopCall | None = None
-    _lets: dict[str, str] = field(factory=dict)
-    _tolerant: int = 0
-    _predicates: int = 0
+    _lets: dict[str, tuple[str, Nature]] = field(factory=dict)
+    """Names given by `let`: where the value is kept, and its nature."""
+    _slots: int = 0
+    _mode: int = STRICT
+    _scopes: list[_PredicateScope] = field(factory=list)
     _depth: int = 0
 
-    def compile(self, tree: Tree[Token]) -> Part:
-        """Compile a whole expression. Raises `ExpressionError`."""
-        return self._part(tree.children[0])
-
-    # --- dispatch ------------------------------------------------------------------------------
-
-    def _part(self, node: Any) -> Part:
+    def part(self, node: Node) -> Part:
+        """Compile a node. Raises `ExpressionError`."""
         self._depth += 1
         if self._depth > DEEPEST_EXPRESSION:
             raise ExpressionError(f"nested more than {DEEPEST_EXPRESSION} levels deep")
         try:
-            part: Part = getattr(self, f"_{node.data}")(*node.children)
+            made = self._makers[type(node)](self, node)
         except ExpressionError as error:
-            if error.column or node.meta.empty:
-                raise
-            raise ExpressionError(error.reason, column=node.meta.column) from error
+            raise error.located("", node.column) from error
         finally:
             self._depth -= 1
-        return part
+        if self._mode == BLIND and made.nature is not UNKNOWN:
+            return evolve(made, nature=UNKNOWN)
+        return made
 
-    def _codes(self, arguments: Tree[Token]) -> tuple[Code, ...]:
-        return tuple(self._part(a).run for a in arguments.children if a is not None)
+    def _parts(self, nodes: tuple[Node, ...]) -> list[Part]:
+        return [self.part(node) for node in nodes]
+
+    def _within(self, mode: int, nodes: tuple[Node, ...]) -> list[Part]:
+        """The parts of nodes that are checked less strictly."""
+        outer, self._mode = self._mode, max(mode, self._mode)
+        try:
+            return self._parts(nodes)
+        finally:
+            self._mode = outer
+
+    def _checked(self, check: Callable[[], Nature]) -> Nature:
+        """The nature that a check gives; unknown where it fails and that may wait."""
+        try:
+            return check()
+        except ExpressionError:
+            if self._mode == STRICT:
+                raise
+            return UNKNOWN
+
+    def _refused(self, reason: str) -> None:
+        """Something is wrong, which is an error now unless it may wait."""
+        if self._mode == STRICT:
+            raise ExpressionError(reason)
+
+    def _knows(self, name: str) -> bool:
+        """Whether there is such a variable."""
+        if name not in self.assumed:
+            self.assumed[name] = self.is_variable(name)
+        return self.assumed[name]
 
     # --- literals and names --------------------------------------------------------------------
 
-    def _integer(self, token: Token) -> Part:
-        digits = token.replace("_", "")
-        prefixed = digits[:2].lower() in ("0x", "0o", "0b")
-        # 64 bits are 66 characters at most; Python refuses to read very long numbers at all.
-        value = int(digits, 0 if prefixed else 10) if len(digits) <= 100 else 2**63
-        if value >= 2**63:
-            raise ExpressionError(f"{token[:30]} does not fit 64 bits")
-        return _constant("int", value)
+    def _literal(self, node: Literal) -> Part:
+        value = node.value
+        if value is None:
+            return Part(NIL, lambda frame: None)
+        return constant_part(value)
 
-    def _float(self, token: Token) -> Part:
-        return _constant("float", float(token.replace("_", "")))
-
-    def _string(self, token: Token) -> Part:
-        return _constant("string", unescape(token[1:-1]))
-
-    def _raw_string(self, token: Token) -> Part:
-        return _constant("string", str(token[1:-1]))
-
-    def _true(self) -> Part:
-        return _constant("bool", True)
-
-    def _false(self) -> Part:
-        return _constant("bool", False)
-
-    def _nil(self) -> Part:
-        return _constant("nil", None)
-
-    def _name(self, token: Token) -> Part:
-        name = str(token)
+    def _name(self, node: Name) -> Part:
+        name = node.name
         if name in self._lets:
-            return Part(self._lets[name], lambda frame: frame.names[name])
-        if name == "$env":
-            return Part("map", Frame.all_names)
+            slot, nature = self._lets[name]
+            return Part(nature, lambda frame: frame.names[slot])
+        if name == ENVIRONMENT:
+            return Part(UNKNOWN, Frame.all_names)
         if name in self.functions:
-            return Part(UNKNOWN, lambda frame: frame.objects[name])
-        if self._tolerant:
-            return Part(UNKNOWN, lambda frame: frame.variables.get(name))
-        self.needed[name] = None
-        return Part("string", lambda frame: frame.variables[name])
+            function = self.functions[name]
+            nature = natures.of_function(function) if function else MAP
+            return Part(nature, lambda frame: frame.objects[name])
+        if self._knows(name):
+            return Part(STRING, lambda frame: frame.variables[name])
+        if name in BUILT_INS or name in PREDICATES or name in UNOFFERED:
+            return Part(FUNCTION, lambda frame: None)
+        if self._mode == STRICT:
+            raise ExpressionError(f"unknown name {name}")
+        return Part(UNKNOWN, lambda frame: None)
 
-    def _let(self, token: Token, value: Any) -> Part:
-        name = str(token)
-        part = self._part(value)
-        if name in self._lets or name in self.functions:
-            raise ExpressionError(f"cannot redeclare {name}")
-        self._lets[name] = part.type
-        self.declared.add(name)
+    def _let(self, node: Let) -> Part:
+        name = node.name
+        if self._mode == STRICT and (
+            name in self.functions
+            or name in self._lets
+            or name in BUILT_INS
+            or name in PREDICATES
+            or name in UNOFFERED
+            or self._knows(name)
+        ):
+            what = ", it is a variable" if self.assumed.get(name) else ""
+            raise ExpressionError(f"cannot redeclare {name}{what}")
+        value = self.part(node.value)
+        self._slots += 1
+        slot, run_value = f"{name} {self._slots}", value.run
+        outer = self._lets
+        self._lets = {**outer, name: (slot, value.nature)}
+        body = self.part(node.body)
+        self._lets = outer
+        run_body = body.run
 
         def run(frame: Frame) -> Any:
-            frame.names[name] = value = part.run(frame)
-            return value
+            frame.names[slot] = run_value(frame)
+            return run_body(frame)
 
-        return Part(part.type, run)
+        return Part(body.nature, run)
 
-    def _sequence(self, *statements: Any) -> Part:
-        outer = dict(self._lets)
-        parts = [self._part(statement) for statement in statements]
-        self._lets = outer
-        codes = tuple(part.run for part in parts[:-1])
-        last = parts[-1].run
+    def _sequence(self, node: Sequence) -> Part:
+        parts = self._parts(node.items)
+        codes, last = tuple(part.run for part in parts[:-1]), parts[-1].run
 
         def run(frame: Frame) -> Any:
             for code in codes:
                 code(frame)
             return last(frame)
 
-        return Part(parts[-1].type, run)
+        return Part(parts[-1].nature, run)
 
-    def _list(self, *items: Any) -> Part:
-        parts = [self._part(item) for item in items if item is not None]
+    def _list(self, node: ListOf) -> Part:
+        parts = self._parts(node.items)
         codes = tuple(part.run for part in parts)
-        types = {part.type for part in parts}
-        kind = f"array of {types.pop()}" if len(types) == 1 else "array"
-        return Part(kind, lambda frame: [code(frame) for code in codes])
+        nature = natures.list_of_items([part.nature for part in parts])
+        return Part(nature, lambda frame: [code(frame) for code in codes])
 
-    def _map(self, *entries: Any) -> Part:
-        codes = tuple(
-            (self._key(entry.children[0]), self._part(entry.children[1]).run)
-            for entry in entries
-            if entry is not None
-        )
-        return Part("map", lambda frame: {key(frame): value(frame) for key, value in codes})
+    def _map(self, node: MapOf) -> Part:
+        entries = [(self.part(key).run, self.part(value).run) for key, value in node.entries]
 
-    def _key(self, key: Tree[Token]) -> Code:
-        child = key.children[0]
-        if not isinstance(child, Token):
-            code = self._part(child).run
+        def run(frame: Frame) -> dict[str, Any]:
+            result: dict[str, Any] = {}
+            for key_code, value_code in entries:
+                key, value = key_code(frame), value_code(frame)
+                if not isinstance(key, str):
+                    raise ExpressionError(f"a key of a map is a string, not {type_name(key)}")
+                # Of two with one key the first stays, as in the reference.
+                result.setdefault(key, value)
+            return result
 
-            def computed(frame: Frame) -> str:
-                name = code(frame)
-                if not isinstance(name, str):
-                    raise ExpressionError(f"a key of a map is a string, not {type_name(name)}")
-                return name
+        return Part(MAP, run)
 
-            return computed
-        text = unescape(child[1:-1]) if child.type == "STRING" else str(child)
-        return lambda frame: text
+    def _pointer(self, node: Pointer) -> Part:
+        scope = self._scopes[-1]
+        name = node.name
+        if not name:
+            return Part(scope.element, _element)
+        if name not in ("index", "acc") or (
+            self._mode == STRICT and name not in scope.pointers
+        ):
+            raise ExpressionError(f"unknown pointer #{name}")
+        if name == "index":
+            return Part(INT, lambda frame: frame.index)
+        return Part(UNKNOWN, lambda frame: frame.accumulator)
 
     # --- reading parts -------------------------------------------------------------------------
 
-    def _member(self, base: Any, token: Token) -> Part:
-        name = str(token)
-        if _is_environment(base):
-            return self._entry(name)
-        part = self._part(base)
-        if part.type == "role":
-            if name not in _ROLE_FIELDS:
-                raise ExpressionError(f"a role has Name and Path, not {name}")
-            return Part(_ROLE_FIELDS[name], _reading(part.run, name))
-        demand(part, (UNKNOWN, "map"), f"cannot read .{name} of")
-        return Part(UNKNOWN, _reading(part.run, name))
+    def _member(self, node: Member) -> Part:
+        name = node.key.value if isinstance(node.key, Literal) else None
+        name = name if isinstance(name, str) else None
+        if _is_environment(node.base) and name is not None:
+            return self._entry(name, node.is_optional)
+        base, key = self.part(node.base), self.part(node.key)
+        nature = self._checked(lambda: natures.member(base.nature, key.nature, name))
+        position = key.constant.value if key.constant else None
+        is_end = type(position) is int and position in (0, -1) and not node.is_optional
+        if is_end and is_filter(base):
+            return first_of(base, nature, backwards=position == -1, is_needed=True)
+        return Part(nature, _reading(base.run, key, node.is_optional))
 
-    def _entry(self, name: str) -> Part:
+    def _entry(self, name: str, is_optional: bool) -> Part:
         """`$env.name`, the one way to read variables whose names are not identifiers."""
-        if name not in self.functions and not self._tolerant:
-            self.needed[name] = None
-        return Part(UNKNOWN, lambda frame: frame.all_names().get(name))
+        if name in self.functions:
+            function = self.functions[name]
+            nature = natures.of_function(function) if function else MAP
+        elif self._knows(name):
+            nature = STRING
+        elif is_optional or self._mode != STRICT:
+            nature = UNKNOWN
+        else:
+            raise ExpressionError(f"unknown name {name}")
+        return Part(nature, lambda frame: _from_environment(frame, name))
 
-    def _optional_member(self, base: Any, token: Token) -> Part:
-        part = self._part(base)
-        demand(part, (UNKNOWN, "map", "role", "nil"), f"cannot read .{token} of")
-
-        def run(frame: Frame) -> Any:
-            value = part.run(frame)
-            return None if value is None else member(value, str(token))
-
-        return Part(UNKNOWN, run)
-
-    def _index(self, base: Any, key: Any) -> Part:
-        if _is_environment(base) and key.data == "string":
-            return self._entry(unescape(key.children[0][1:-1]))
-        part, key_part = self._part(base), self._part(key)
-        if part.type in ("string", "int", "float", "bool"):
-            raise ExpressionError(f"cannot index {part.type}")
-        return Part(element_type(part.type), applied(index, part.run, key_part.run))
-
-    def _optional_index(self, base: Any, key: Any) -> Part:
-        part, key_part = self._part(base), self._part(key)
+    def _chain(self, node: Chain) -> Part:
+        body = self.part(node.body)
+        inner = body.run
 
         def run(frame: Frame) -> Any:
-            value = part.run(frame)
-            return None if value is None else index(value, key_part.run(frame))
+            try:
+                value = inner(frame)
+            except _Ended:
+                return None
+            return None if type(value) is NilList else value
 
-        return Part(UNKNOWN, run)
+        return Part(body.nature, run)
 
-    def _slice(self, base: Any, begin: Any, end: Any) -> Part:
-        part = self._part(base)
-        bounds = [None if b is None else self._part(b).run for b in (begin, end)]
+    def _slice(self, node: Slice) -> Part:
+        base = self.part(node.base)
+        kind = base.nature
+        if not (kind.is_unknown or kind.is_list or kind.kind == "string"):
+            self._refused(f"cannot take a part of {kind}")
+        bounds = tuple(bound for bound in (node.begin, node.end) if bound is not None)
+        parts = self._within(BLIND if kind.is_unknown else STRICT, bounds)
+        for part in parts:
+            if not (part.nature.is_unknown or part.nature.kind == "int"):
+                self._refused(f"a bound is an int, not {part.nature}")
+        begin = parts[0].run if node.begin is not None else None
+        end = parts[-1].run if node.end is not None else None
+        run_base = base.run
 
         def run(frame: Frame) -> Any:
-            first, last = (None if code is None else code(frame) for code in bounds)
-            return cut(part.run(frame), first, last)
+            value = run_base(frame)
+            frame.weigh(value)
+            last = None if end is None else whole(end(frame))
+            first = None if begin is None else whole(begin(frame))
+            return cut(value, first, last)
 
-        return Part(part.type, run)
-
-    def _pointer(self, pointer: Token) -> Part:
-        if not self._predicates:
-            raise ExpressionError(f"{pointer} has a meaning only inside a predicate")
-        if pointer == "#":
-            return Part(UNKNOWN, lambda frame: frame.element)
-        if pointer == "#index":
-            return Part("int", lambda frame: frame.index)
-        if pointer == "#acc":
-            return Part(UNKNOWN, lambda frame: frame.accumulator)
-        raise ExpressionError(f"unknown pointer {pointer}")
-
-    def _element_member(self, token: Token) -> Part:
-        if not self._predicates:
-            raise ExpressionError(f".{token} has a meaning only inside a predicate")
-        return Part(UNKNOWN, lambda frame: member(frame.element, str(token)))
+        return Part(base.nature, run)
 
     # --- operators -----------------------------------------------------------------------------
 
-    def _ternary(self, condition: Any, yes: Any, no: Any) -> Part:
-        test = self._condition(condition, "the condition")
-        parts = self._part(yes), self._part(no)
-        when_true, when_false = parts[0].run, parts[1].run
-        kind = parts[0].type if parts[0].type == parts[1].type else UNKNOWN
-        return Part(kind, lambda frame: when_true(frame) if test(frame) else when_false(frame))
+    def _unary(self, node: Unary) -> Part:
+        operand = self.part(node.operand)
+        return make_unary(node.operator, operand, self._checked)
 
-    def _otherwise(self, condition: Any, no: Any) -> Part:
-        test, other = self._condition(condition, "the condition"), self._part(no)
-        kind = "bool" if other.type == "bool" else UNKNOWN
-        return Part(kind, lambda frame: test(frame) or other.run(frame))
+    def _binary(self, node: Binary) -> Part:
+        left, right = self.part(node.left), self.part(node.right)
+        made = make_binary(node, left, right, self._checked)
+        return combined(node.operator, left, right) or made
 
-    def _either(self, left: Any, right: Any) -> Part:
-        first, second = self._condition(left, "'||'"), self._condition(right, "'||'")
-        return Part("bool", lambda frame: first(frame) or second(frame))
-
-    def _both(self, left: Any, right: Any) -> Part:
-        first, second = self._condition(left, "'&&'"), self._condition(right, "'&&'")
-        return Part("bool", lambda frame: first(frame) and second(frame))
-
-    def _negate(self, operand: Any) -> Part:
-        test = self._condition(operand, "'not'")
-        return Part("bool", lambda frame: not test(frame))
-
-    def _condition(self, node: Any, user: str) -> Callable[[Frame], bool]:
-        """Code that yields a bool, checked now if the type is known and else when it runs."""
-        part = self._part(node)
-        demand(part, (UNKNOWN, "bool"), f"{user} needs a bool, not")
-        if part.type == "bool":
-            return part.run
-
-        def run(frame: Frame) -> bool:
-            value = part.run(frame)
-            if not isinstance(value, bool):
-                raise ExpressionError(f"{user} needs a bool, not {type_name(value)}")
-            return value
-
-        return run
-
-    def _coalesce(self, left: Any, right: Any) -> Part:
-        first, second = self._part(left), self._part(right)
+    def _condition(self, node: Condition) -> Part:
+        test, yes, no = self._parts((node.test, node.yes, node.no))
+        if not (test.nature.is_unknown or test.nature.kind == "bool"):
+            self._refused(f"the condition needs a bool, not {test.nature}")
+        run_test, run_yes, run_no = test.run, yes.run, no.run
 
         def run(frame: Frame) -> Any:
-            value = first.run(frame)
-            return second.run(frame) if value is None else value
+            value = run_test(frame)
+            if value is True:
+                return run_yes(frame)
+            if value is False:
+                return run_no(frame)
+            raise ExpressionError(f"the condition needs a bool, not {type_name(value)}")
 
-        return Part(first.type if first.type == second.type else UNKNOWN, run)
-
-    def _comparison(self, first: Any, *rest: Any) -> Part:
-        left = self._part(first)
-        result: Part | None = None
-        chains = False
-        for comparator, operand in zip(rest[::2], rest[1::2], strict=True):
-            words = [str(token) for token in comparator.children]
-            right = self._part(operand)
-            is_ordering = words[0] in ORDERINGS
-            if result is not None and not (chains and is_ordering):
-                # Only orderings chain; else what came before is the left side.
-                left, result = result, None
-            step = compared(words, left, right)
-            result = step if result is None else joined(result, step)
-            left, chains = right, is_ordering
-        assert result is not None
-        return result
-
-    def _range(self, left: Any, right: Any) -> Part:
-        return self._binary(left, right, "..", operation.span, ("int",), "array of int")
-
-    def _add(self, left: Any, right: Any) -> Part:
-        first, second = self._part(left), self._part(right)
-        known = {first.type, second.type} - {UNKNOWN}
-        if not (known <= {"int", "float"} or known == {"string"}):
-            raise ExpressionError(f"'+' cannot take {first.type} and {second.type}")
-        kind = UNKNOWN
-        if UNKNOWN not in (first.type, second.type):
-            kind = "string" if known == {"string"} else _number_type(first, second)
-        return Part(kind, applied(operation.add, first.run, second.run))
-
-    def _subtract(self, left: Any, right: Any) -> Part:
-        return self._binary(left, right, "-", operation.subtract, ("int", "float"), "")
-
-    def _multiply(self, left: Any, right: Any) -> Part:
-        return self._binary(left, right, "*", operation.multiply, ("int", "float"), "")
-
-    def _divide(self, left: Any, right: Any) -> Part:
-        return self._binary(left, right, "/", operation.divide, ("int", "float"), "float")
-
-    def _remainder(self, left: Any, right: Any) -> Part:
-        return self._binary(left, right, "%", operation.remainder, ("int",), "int")
-
-    def _power(self, left: Any, right: Any) -> Part:
-        return self._binary(left, right, "**", operation.power, ("int", "float"), "float")
-
-    def _binary(
-        self,
-        left: Any,
-        right: Any,
-        symbol: str,
-        function: Callable[[Any, Any], Any],
-        operands: tuple[str, ...],
-        result: str,
-    ) -> Part:
-        """An operator on numbers; an empty `result` is the wider of the operands."""
-        first, second = self._part(left), self._part(right)
-        for part in (first, second):
-            demand(part, (UNKNOWN, *operands), f"'{symbol}' cannot take")
-        kind = result or _number_type(first, second)
-        return Part(kind, applied(function, first.run, second.run))
-
-    def _minus(self, operand: Any) -> Part:
-        return self._signed(operand, "-", operation.minus)
-
-    def _plus(self, operand: Any) -> Part:
-        return self._signed(operand, "+", operation.plus)
-
-    def _signed(self, operand: Any, symbol: str, function: Callable[[Any], Any]) -> Part:
-        part = self._part(operand)
-        demand(part, (UNKNOWN, "int", "float"), f"'{symbol}' cannot take")
-        return Part(part.type, lambda frame: function(part.run(frame)))
+        return Part(natures.alternative(yes.nature, no.nature), run)
 
     # --- calls ---------------------------------------------------------------------------------
 
-    def _call(self, callee: Any, arguments: Tree[Token]) -> Part:
+    def _call(self, node: Call) -> Part:
         is_outermost = self._depth == 1
-        name = str(callee.children[0]) if callee.data == "name" else ""
-        if name and name not in self._lets and name not in self.functions:
-            return self._built_in(name, self._codes(arguments))
-        self._check_namespace(callee)
-        declared = self.functions.get(name)
-        tolerant = declared is None or declared.tolerates_undefined
-        function = self._part(callee).run
-        if tolerant:
-            self._tolerant += 1
-        codes = self._codes(arguments)
-        if tolerant:
-            self._tolerant -= 1
+        described = _described(node.callee)
+        self._check_callee(node.callee)
+        callee = self.part(node.callee)
+        nature, arguments = self._called(callee.nature, node.arguments, described)
+        function, codes = callee.run, tuple(part.run for part in arguments)
         if is_outermost:
             self.top_call = TopCall(function, codes)
-        described = _described(callee)
+        # Where nothing is checked beforehand every function takes nil.
+        is_blind = self._mode == BLIND
+        return Part(nature, lambda frame: call(frame, function, codes, described, is_blind))
 
-        def run(frame: Frame) -> Any:
-            return call(frame, function, codes, described)
-
-        return Part(declared.result if declared is not None else UNKNOWN, run)
-
-    def _check_namespace(self, callee: Any) -> None:
-        """A variable is a text and has no functions: say that the namespace is missing."""
-        if callee.data != "member" or callee.children[0].data != "name":
+    def _check_callee(self, callee: Node) -> None:
+        """Say what is missing where a function or a namespace is."""
+        namespace = callee.base if isinstance(callee, Member) else callee
+        if not isinstance(namespace, Name) or self._mode != STRICT:
             return
-        name = str(callee.children[0].children[0])
-        if name != "$env" and name not in self._lets and name not in self.functions:
-            raise ExpressionError(f"unknown name {name}: no namespace of functions is called so")
-
-    def _pipe_call(self, first: Any, token: Token, arguments: Tree[Token]) -> Part:
-        name = str(token)
-        declared = self.functions.get(name)
-        if declared is None:
-            return self._built_in(name, (self._part(first).run, *self._codes(arguments)))
-        codes = (self._part(first).run, *self._codes(arguments))
-
-        def run(frame: Frame) -> Any:
-            return call(frame, lambda frame: frame.objects[name], codes, name)
-
-        return Part(declared.result, run)
-
-    def _built_in(self, name: str, codes: tuple[Code, ...]) -> Part:
-        built_in = BUILT_INS.get(name)
-        if built_in is None:
+        name = namespace.name
+        if name in self._lets or name in self.functions or name == ENVIRONMENT:
+            return
+        if isinstance(callee, Member):
+            if not self._knows(name):
+                raise ExpressionError(f"unknown name {name}: there is no namespace of that name")
+        elif not self._knows(name):
             raise ExpressionError(f"unknown function {name}")
-        built_in.check_count(len(codes))
-        function = built_in.call
-        return Part(built_in.result, lambda frame: function(*[code(frame) for code in codes]))
 
-    def _predicate_call(self, token: Token, subject: Any, predicate: Any, last: Any) -> Part:
-        return self._with_predicate(str(token), self._part(subject).run, predicate, last)
+    def _called(
+        self, nature: Nature, arguments: tuple[Node, ...], described: str
+    ) -> tuple[Nature, list[Part]]:
+        """The nature of a call's result, and its arguments."""
+        if nature.is_unknown:
+            return UNKNOWN, self._within(BLIND, arguments)
+        if nature.kind != "func":
+            self._refused(f"cannot call {described}: it is {nature}")
+            return UNKNOWN, self._within(BLIND, arguments)
+        function = nature.function
+        if function is None:
+            return UNKNOWN, self._parts(arguments)
+        result = natures.RESULTS[function.result]
+        parts = self._within(STRICT if result is ANY else LENIENT, arguments)
 
-    def _pipe_predicate(self, subject: Any, token: Token, predicate: Any, last: Any) -> Part:
-        return self._with_predicate(str(token), self._part(subject).run, predicate, last)
+        def check() -> Nature:
+            natures.check_call(function, [part.nature for part in parts])
+            return result
 
-    def _with_predicate(self, name: str, subject: Code, predicate: Any, last: Any) -> Part:
-        built_in = PREDICATES[name]
-        built_in.check(predicate is not None, last is not None)
-        code: Code | None = None
-        if predicate is not None:
-            self._predicates += 1
-            code = self._part(predicate).run
-            self._predicates -= 1
-        last_code = None if last is None else self._part(last).run
+        return self._checked(check), parts
+
+    def _built_in_call(self, node: BuiltInCall) -> Part:
+        if node.name in PREDICATES:
+            return self._predicate_call(PREDICATES[node.name], node.arguments)
+        parts = self._parts(node.arguments)
+        built_in = BUILT_INS[node.name]
+        nature = self._checked(lambda: built_in.nature([part.nature for part in parts]))
+        if node.name == "get" and len(parts) == 2 and _is_environment(node.arguments[0]):
+            nature = self._gotten_entry(parts[1])
+        if node.name in ("first", "last") and len(parts) == 1 and is_filter(parts[0]):
+            return first_of(parts[0], nature, backwards=node.name == "last", is_needed=False)
+        function, codes = built_in.call, tuple(part.run for part in parts)
 
         def run(frame: Frame) -> Any:
-            items = subject(frame)
-            if not isinstance(items, list):
-                raise ExpressionError(f"{name} takes a list, not {type_name(items)}")
-            argument = None if last_code is None else last_code(frame)
-            return built_in.call(Elements(frame, items, code), argument)
+            values = [code(frame) for code in codes]
+            frame.weigh(*values)
+            result = function(frame.spend, *values)
+            frame.weigh(result)
+            return result
 
-        return Part(built_in.result, run)
+        def refuse(frame: Frame) -> Any:
+            built_in.check_count(len(codes))
+
+        fits = built_in.fewest <= len(codes) <= built_in.most
+        return Part(nature, run if fits else refuse)
+
+    def _gotten_entry(self, key: Part) -> Nature:
+        """The nature of `get($env, key)`."""
+        if key.constant is None or not isinstance(key.constant.value, str):
+            return UNKNOWN
+        return self._entry(key.constant.value, is_optional=True).nature
+
+    # --- predicates ----------------------------------------------------------------------------
+
+    def _predicate_call(self, predicate: Predicate, arguments: tuple[Node, ...]) -> Part:
+        if predicate.name == "sum" and len(arguments) == 1:
+            folded = self._sum_of_literal(arguments[0])
+            if folded is not None:
+                return folded
+        subject = self.part(arguments[0])
+        asked = self._asked(predicate, subject, arguments[1]) if len(arguments) > 1 else None
+        last = self.part(arguments[2]).run if len(arguments) > 2 else None
+        nature = self._checked(
+            lambda: predicate.nature(subject.nature, asked.nature if asked else None)
+        )
+        made = walking(predicate, subject, asked, last, nature)
+        return made if asked is None else joined(made, predicate, subject, asked, arguments)
+
+    def _asked(self, predicate: Predicate, subject: Part, node: Node) -> Part:
+        """A predicate, compiled where it can see the elements of the list."""
+        element = subject.nature.item if subject.nature.is_list else UNKNOWN
+        self._scopes.append(_PredicateScope(element, predicate.pointers))
+        try:
+            return self.part(node)
+        finally:
+            self._scopes.pop()
+
+    def _sum_of_literal(self, node: Node) -> Part | None:
+        """`sum([a, b])` is `a + b`, which joins texts, too."""
+        if not isinstance(node, ListOf) or len(node.items) < 2:
+            return None
+        parts = self._parts(node.items)
+        if all(part.constant is not None for part in parts):
+            return None
+        nature = natures.list_of_items([part.nature for part in parts]).item
+        total = parts[-1]
+        for part in reversed(parts[:-1]):
+            plus = Binary(node.column, "+", node, node)
+            one, rest = Part(UNKNOWN, part.run), Part(UNKNOWN, total.run)
+            total = make_binary(plus, one, rest, self._checked)
+        return Part(nature, total.run)
+
+    _makers: ClassVar[dict[type[Node], Callable[[Compilation, Any], Part]]] = {
+        Literal: _literal,
+        Name: _name,
+        Let: _let,
+        Sequence: _sequence,
+        ListOf: _list,
+        MapOf: _map,
+        Pointer: _pointer,
+        Member: _member,
+        Chain: _chain,
+        Slice: _slice,
+        Unary: _unary,
+        Binary: _binary,
+        Condition: _condition,
+        Call: _call,
+        BuiltInCall: _built_in_call,
+    }
 
 
-def _constant(kind: str, value: Any) -> Part:
-    return Part(kind, lambda frame: value)
+def _element(frame: Frame) -> Any:
+    if frame.element is UNREADABLE:
+        raise ExpressionError("a list is needed, not a map")
+    return frame.element
 
 
-def _reading(base: Code, name: str) -> Code:
+def _is_environment(node: Node) -> bool:
+    return isinstance(node, Name) and node.name == ENVIRONMENT
+
+
+def _from_environment(frame: Frame, name: str) -> Any:
+    if name in frame.objects:
+        return frame.objects[name]
+    return frame.variables.get(name)
+
+
+def _reading(base: Code, key: Part, is_optional: bool) -> Code:
+    """Code that reads a member."""
+    if is_optional:
+        run_key = key.run
+
+        def optional(frame: Frame) -> Any:
+            value = base(frame)
+            if value is None or type(value) is NilList:
+                raise _Ended
+            return member(value, run_key(frame))
+
+        return optional
+    if key.constant is None:
+        run_key = key.run
+        return lambda frame: member(base(frame), run_key(frame))
+    name = key.constant.value
     return lambda frame: member(base(frame), name)
 
 
-def _number_type(first: Part, second: Part) -> str:
-    types = {first.type, second.type}
-    if UNKNOWN in types:
-        return UNKNOWN
-    return "float" if "float" in types else "int"
-
-
-def _is_environment(node: Any) -> bool:
-    return bool(node.data == "name" and node.children[0] == "$env")
-
-
-def _described(callee: Any) -> str:
-    if callee.data == "name":
-        return str(callee.children[0])
-    if callee.data == "member":
-        return f"{_described(callee.children[0])}.{callee.children[1]}"
+def _described(callee: Node) -> str:
+    if isinstance(callee, Name):
+        return callee.name
+    if isinstance(callee, Member) and isinstance(callee.key, Literal):
+        return f"{_described(callee.base)}.{callee.key.value}"
     return "this"
-
-
-_ESCAPE = re.compile(
-    r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))",
-    re.DOTALL,
-)
-_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
-def unescape(text: str) -> str:
-    """The text that a quoted string stands for. Raises `ExpressionError`."""
-
-    def character(match: re.Match[str]) -> str:
-        short, byte, octal, four, eight, other = match.groups()
-        if short:
-            return _ESCAPED.get(short, short)
-        if other is not None:
-            raise ExpressionError(f"unknown escape \\{other} in a string")
-        code = int(octal, 8) if octal else int(byte or four or eight, 16)
-        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-            raise ExpressionError(f"{match[0]} is not a character")
-        return chr(code)
-
-    return _ESCAPE.sub(character, text) if "\\" in text else text

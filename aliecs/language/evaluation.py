@@ -1,6 +1,8 @@
 """An expression as it runs: compiled pieces, and the frame of one evaluation.
 
 `compilation` makes the pieces, `expression` runs them, `predicate` visits the elements of lists.
+The frame counts what an evaluation does, so that no expression can keep the core busy or fill its
+memory.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from aliecs.language.value import ExpressionError, Function, type_name
+from aliecs.language.nature import Nature
+from aliecs.language.value import ExpressionError, Function, LimitError, type_name
 
 MOST_STEPS = 100_000
 """Elements that predicates may visit in one evaluation."""
-UNKNOWN = "unknown"
-"""The type of a value that only running will tell."""
+MOST_WORK = 20_000_000
+"""Characters and elements that one evaluation may go over or make."""
+LIGHT = 64
+"""What is smaller than this is not counted, since the step that made it is."""
 
 
 @define
@@ -33,16 +38,29 @@ class Frame:
     index: int = 0
     accumulator: Any = None
     steps_left: int = MOST_STEPS
+    work_left: int = MOST_WORK
 
     def all_names(self) -> dict[str, Any]:
         """The value of `$env`."""
         return {**self.variables, **self.objects}
 
+    def spend(self, amount: int) -> None:
+        """Count some work. Raises `LimitError` when it was too much."""
+        self.work_left -= amount
+        if self.work_left < 0:
+            raise LimitError("the expression makes or goes over too much")
+
+    def weigh(self, *values: Any) -> None:
+        """Count values that are gone over as a whole."""
+        for value in values:
+            if (type(value) is str or isinstance(value, list)) and len(value) > LIGHT:
+                self.spend(len(value))
+
     def visit(self, code: Code, element: Any, position: int, accumulator: Any = None) -> Any:
         """Evaluate a predicate for one element of a list."""
         self.steps_left -= 1
         if self.steps_left < 0:
-            raise ExpressionError(f"the expression takes more than {MOST_STEPS} steps")
+            raise LimitError(f"the expression takes more than {MOST_STEPS} steps")
         outer = self.element, self.index, self.accumulator
         self.element, self.index, self.accumulator = element, position, accumulator
         try:
@@ -55,13 +73,22 @@ Code = Callable[[Frame], Any]
 
 
 @frozen
+class Constant:
+    """A value that is known before anything runs."""
+
+    value: Any
+
+
+@frozen
 class Part:
     """A piece of an expression, compiled."""
 
-    type: str
-    """What is known of its value: a name as `type_name` gives it, or `unknown`; a list whose
-    elements are all of one known type is `array of <type>`."""
+    nature: Nature
     run: Code
+    constant: Constant | None = None
+    """Only for numbers, texts and truth values."""
+    walk: object = None
+    """What `walking` knows of a call that goes over a list."""
 
 
 @frozen
@@ -72,23 +99,20 @@ class TopCall:
     arguments: tuple[Code, ...]
 
 
-def call(frame: Frame, function: Code, arguments: tuple[Code, ...], described: str) -> Any:
-    """Evaluate a function and its arguments, and call it."""
+def call(
+    frame: Frame,
+    function: Code,
+    arguments: tuple[Code, ...],
+    described: str,
+    nil_is_zero: bool = False,
+) -> Any:
+    """Evaluate the arguments and a function, and call it."""
+    values = [code(frame) for code in arguments]
     callee = function(frame)
     if not isinstance(callee, Function):
         what = "there is no such function" if callee is None else f"it is {type_name(callee)}"
         raise ExpressionError(f"cannot call {described}: {what}")
-    return callee.invoke(frame.scope, [code(frame) for code in arguments])
-
-
-def applied(function: Callable[[Any, Any], Any], first: Code, second: Code) -> Code:
-    return lambda frame: function(first(frame), second(frame))
-
-
-def demand(part: Part, allowed: tuple[str, ...], complaint: str) -> None:
-    if part.type not in allowed:
-        raise ExpressionError(f"{complaint} {part.type}")
-
-
-def element_type(kind: str) -> str:
-    return kind.removeprefix("array of ") if kind.startswith("array of ") else UNKNOWN
+    frame.weigh(*values)
+    result = callee.invoke(frame.scope, values, nil_is_zero=nil_is_zero)
+    frame.weigh(result)
+    return result

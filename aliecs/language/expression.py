@@ -1,9 +1,9 @@
 """The `{{ }}` language: texts with expressions in them, compiled once and evaluated many times.
 
-A `Compiler` owns the parser and, for each set of functions (`Dialect`), a bounded cache of compiled
-texts; it may be shared by threads. What the names in an expression stand for comes with each
-evaluation from a scope (`functions.Scope`). Evaluation is single pass: results are not looked at
-again. Limits on length, nesting, steps and sizes bound what a template can make the core do.
+A `Compiler` holds for each set of functions (`Dialect`) a bounded cache of compiled texts; it may
+be shared by threads. What the names in an expression stand for comes with each evaluation from a
+scope (`functions.Scope`). Evaluation is single pass: results are not looked at again. Limits on
+length, nesting, steps and sizes bound what a template can make the core do.
 """
 
 from __future__ import annotations
@@ -11,21 +11,30 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedEOF, UnexpectedInput, UnexpectedToken
 
+from aliecs.language.builtin import BUILT_INS
 from aliecs.language.compilation import Compilation
 from aliecs.language.evaluation import Frame, Part, TopCall, call
-from aliecs.language.value import ExpressionError, Function, Namespace, to_text
+from aliecs.language.parsing import parse
+from aliecs.language.printing import to_text
+from aliecs.language.syntax import Node
+from aliecs.language.value import ExpressionError, Function, Namespace
 
 LONGEST_EXPRESSION = 20_000
 """Characters between `{{` and `}}`."""
 MOST_COMPILED = 20_000
 """Texts that a dialect keeps compiled."""
+MOST_VARIANTS = 8
+"""Ways to compile one expression, by what variables there are, that are kept."""
+
+_VALUES = frozenset({str, bool, int, float, list, dict, type(None)})
+"""What most values are: none of these can be awaited."""
+
+Signature = frozenset[tuple[str, str, tuple[type, ...] | None]]
+"""What can be told of a set of functions before they run: name, result, parameters of each."""
 
 __all__ = ["Compiler", "Dialect", "Expression", "ExpressionError", "IScope", "Template"]
 
@@ -43,19 +52,39 @@ class IScope(Protocol):
 
 
 @frozen
+class _Variant:
+    """An expression compiled for certain variables being there and others missing."""
+
+    present: tuple[str, ...]
+    absent: tuple[str, ...]
+    part: Part | None
+    """None where the expression cannot be compiled so."""
+    top_call: TopCall | None
+    error: ExpressionError | None
+
+    def holds(self, variables: Mapping[str, str]) -> bool:
+        """Whether these variables are as assumed."""
+        for name in self.present:
+            if name not in variables:
+                return False
+        return not (self.absent and any(map(variables.__contains__, self.absent)))
+
+
+@define(eq=False)
 class Expression:
-    """One compiled expression."""
+    """One parsed expression. It is compiled when it is first evaluated, and kept so."""
 
     text: str
-    _part: Part
-    _needed: tuple[str, ...]
-    _declared: frozenset[str]
-    _top_call: TopCall | None
+    _node: Node
+    _functions: Mapping[str, Function | None]
+    _variants: list[_Variant] = field(factory=list)
 
     def evaluate(self, scope: IScope) -> Any:
         """The value. Raises `ExpressionError`, also for an answer that comes later."""
-        value = self._run(scope, self._part.run)
-        if inspect.isawaitable(value):
+        variant = self._variant(scope.variables)
+        assert variant.part is not None
+        value = self._run(scope, variant.part.run)
+        if type(value) not in _VALUES and inspect.isawaitable(value):
             _discard(value)
             raise ExpressionError("a call that is answered later must stand alone", self.text)
         return value
@@ -63,25 +92,40 @@ class Expression:
     def start(self, scope: IScope) -> Any:
         """The value, or an awaitable of it where the expression is nothing but one call and its
         function answers later. Raises `ExpressionError`."""
-        if self._top_call is None:
+        top = self._variant(scope.variables).top_call
+        if top is None:
             return self.evaluate(scope)
-        top = self._top_call
         return self._run(scope, lambda frame: call(frame, top.function, top.arguments, self.text))
 
-    def _run(self, scope: IScope, code: Any) -> Any:
-        variables = scope.variables
-        for name in self._needed:
-            if name not in variables:
-                raise ExpressionError(f"unknown name {name}", self.text)
-        for name in self._declared:
-            if name in variables:
-                raise ExpressionError(f"cannot redeclare {name}, it is a variable", self.text)
+    def _variant(self, variables: Mapping[str, str]) -> _Variant:
+        """The expression, compiled for these variables. Raises `ExpressionError`."""
+        for variant in self._variants:
+            if variant.holds(variables):
+                break
+        else:
+            variant = self._compiled(variables)
+            del self._variants[MOST_VARIANTS - 1 :]
+            self._variants.append(variant)
+        if variant.error is not None:
+            raise variant.error.located("")
+        return variant
+
+    def _compiled(self, variables: Mapping[str, str]) -> _Variant:
+        compilation = Compilation(self._functions, variables.__contains__)
+        part, wrong = None, None
         try:
-            return code(Frame(variables, scope.objects, scope))
+            part = compilation.part(self._node)
         except ExpressionError as error:
-            if error.expression:
-                raise
-            raise ExpressionError(error.reason, self.text, error.column) from error
+            wrong = error.located(self.text)
+        present = tuple(name for name, is_there in compilation.assumed.items() if is_there)
+        absent = tuple(name for name, is_there in compilation.assumed.items() if not is_there)
+        return _Variant(present, absent, part, compilation.top_call, wrong)
+
+    def _run(self, scope: IScope, code: Any) -> Any:
+        try:
+            return code(Frame(scope.variables, scope.objects, scope))
+        except ExpressionError as error:
+            raise error.located(self.text) from error
         except RecursionError:
             raise ExpressionError("a value is nested too deeply", self.text) from None
 
@@ -103,6 +147,9 @@ class Template:
 
     def render(self, scope: IScope) -> str:
         """The text with its expressions replaced by their values. Raises `ExpressionError`."""
+        if len(self.pieces) == 1:
+            (piece,) = self.pieces
+            return piece if isinstance(piece, str) else _printed(piece, scope)
         return "".join(
             piece if isinstance(piece, str) else _printed(piece, scope) for piece in self.pieces
         )
@@ -115,15 +162,14 @@ def _printed(expression: Expression, scope: IScope) -> str:
     try:
         return to_text(value)
     except ExpressionError as error:
-        raise ExpressionError(error.reason, expression.text) from error
+        raise error.located(expression.text) from error
 
 
 @define
 class Compiler:
-    """The parser and everything compiled so far. Safe to share between threads."""
+    """Everything compiled so far. Safe to share between threads."""
 
-    _parser: Lark = field(factory=lambda: _make_parser())
-    _dialects: dict[frozenset[tuple[str, str, bool]], Dialect] = field(factory=dict)
+    _dialects: dict[Signature, Dialect] = field(factory=dict)
     _lock: threading.Lock = field(factory=threading.Lock)
 
     def dialect(self, objects: Mapping[str, Function | Namespace]) -> Dialect:
@@ -133,12 +179,12 @@ class Compiler:
             name: thing if isinstance(thing, Function) else None for name, thing in objects.items()
         }
         signature = frozenset(
-            (name, f.result if f else "", f.tolerates_undefined if f else True)
+            (name, f.result if f else "", f.parameters if f else None)
             for name, f in functions.items()
         )
         with self._lock:
             if signature not in self._dialects:
-                self._dialects[signature] = Dialect(self._parser, self._lock, functions)
+                self._dialects[signature] = Dialect(functions)
             return self._dialects[signature]
 
 
@@ -146,8 +192,6 @@ class Compiler:
 class Dialect:
     """The language with a certain set of functions, and its compiled texts."""
 
-    _parser: Lark
-    _lock: threading.Lock
     _functions: Mapping[str, Function | None]
     _templates: dict[str, Template] = field(factory=dict)
     _expressions: dict[str, Expression] = field(factory=dict)
@@ -165,8 +209,7 @@ class Dialect:
         text = text.strip()
         expression = self._expressions.get(text)
         if expression is None:
-            with self._lock:
-                expression = self._compile(text)
+            expression = self._parsed(text)
             _remember(self._expressions, text, expression)
         return expression
 
@@ -187,19 +230,13 @@ class Dialect:
             pieces.append(text[position:])
         return pieces
 
-    def _compile(self, text: str) -> Expression:
+    def _parsed(self, text: str) -> Expression:
         if len(text) > LONGEST_EXPRESSION:
             raise ExpressionError(f"the expression has more than {LONGEST_EXPRESSION} characters")
-        compilation = Compilation(self._functions)
         try:
-            tree: Tree[Token] = self._parser.parse(text)
-            part = compilation.compile(tree)
-        except UnexpectedInput as error:
-            raise _syntax_error(error, text) from error
+            return Expression(text, parse(text, BUILT_INS), self._functions)
         except ExpressionError as error:
-            raise ExpressionError(error.reason, text, error.column) from error
-        needed, declared = tuple(compilation.needed), frozenset(compilation.declared)
-        return Expression(text, part, needed, declared, compilation.top_call)
+            raise error.located(text) from error
 
 
 def _remember(cache: dict[str, Any], text: str, compiled: Any) -> None:
@@ -207,18 +244,3 @@ def _remember(cache: dict[str, Any], text: str, compiled: Any) -> None:
     while len(cache) >= MOST_COMPILED:
         cache.pop(next(iter(cache)), None)
     cache[text] = compiled
-
-
-def _make_parser() -> Lark:
-    grammar = resources.files("aliecs.language").joinpath("expression.lark").read_text("utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
-
-
-def _syntax_error(error: UnexpectedInput, text: str) -> ExpressionError:
-    at_end = isinstance(error, UnexpectedEOF) or (
-        isinstance(error, UnexpectedToken) and error.token.type == "$END"
-    )
-    if at_end:
-        return ExpressionError("the expression ends too early", text)
-    found = text[error.pos_in_stream : (error.pos_in_stream or 0) + 20]
-    return ExpressionError(f"unexpected {found!r}", text, error.column)

@@ -17,7 +17,8 @@ from attrs import define, evolve, field, frozen
 from aliecs.interfaces import ILoaderSources
 from aliecs.language import inquiry, standard
 from aliecs.language.expression import Compiler, Dialect
-from aliecs.language.value import ExpressionError, Function, Namespace, RoleView, to_json, to_text
+from aliecs.language.printing import to_json, to_text
+from aliecs.language.value import ExpressionError, Function, Namespace, RoleView
 
 MOST_NESTED_TEXTS = 8
 """Texts fetched by an expression in a text fetched by an expression ..."""

@@ -15,6 +15,8 @@ from aliecs.errors import InvalidInput
 
 LONGEST_PATTERN = 1000
 """Characters; nobody needs more, and a compiled pattern takes memory."""
+DEEPEST_PATTERN = 50
+"""Levels of braces."""
 
 
 @frozen
@@ -33,8 +35,10 @@ def compile_glob(pattern: str, separator: str = "") -> Glob:
     """Compile `pattern`.
 
     `*` stands for any run of characters without `separator`, `**` for any run at all, `?` for one
-    character other than `separator`, `[abc]`, `[a-z]` and `[!abc]` for one of (or none of) a set,
-    `{x,y}` for one of several patterns; a backslash takes away the meaning of what follows it.
+    character other than `separator`, `[abc]` for one of a set and `[a-z]` for one of a range (`!`
+    before either for one of none), `{x,y}` for one of several patterns; a backslash takes away the
+    meaning of what follows it. What has no meaning where it stands is itself, an open `{` is closed
+    at the end.
 
     Raises `InvalidInput` where the pattern is malformed or too long.
     """
@@ -59,18 +63,17 @@ class _Translation:
         self._one = f"[^{re2.escape(separator)}]" if separator else "."
 
     def regular_expression(self) -> str:
-        text = self._sequence(depth=0)
-        if self._position < len(self._pattern):
-            raise self._malformed("a } without a {")
-        return text
+        return self._sequence(depth=0)
 
     def _sequence(self, depth: int) -> str:
         """Translate up to the end, or within braces up to the next `,` or `}`."""
+        if depth > DEEPEST_PATTERN:
+            raise self._malformed("its braces are nested too deeply")
         parts: list[str] = []
         pattern = self._pattern
         while self._position < len(pattern):
             character = pattern[self._position]
-            if character == "}" or (character == "," and depth):
+            if depth and character in ",}":
                 break
             self._position += 1
             if character == "*":
@@ -86,8 +89,6 @@ class _Translation:
             else:
                 if character == "\\":
                     character = pattern[self._position : self._position + 1]
-                    if not character:
-                        raise self._malformed("a backslash at the end")
                     self._position += 1
                 parts.append(re2.escape(character))
         return "".join(parts)
@@ -97,20 +98,40 @@ class _Translation:
         while self._pattern.startswith(",", self._position):
             self._position += 1
             choices.append(self._sequence(depth))
-        if not self._pattern.startswith("}", self._position):
-            raise self._malformed("a { without a }")
         self._position += 1
         return f"(?:{'|'.join(choices)})"
 
     def _set(self) -> str:
-        end = self._pattern.find("]", self._position)
-        content = self._pattern[self._position : end] if end >= 0 else ""
-        if not content.removeprefix("!"):
+        """A set or a range; its `[` has been passed."""
+        negation = "^" if self._pattern.startswith("!", self._position) else ""
+        self._position += len(negation)
+        if self._pattern.startswith("-", self._position + 1):
+            low, high = self._pattern[self._position], self._pattern[self._position + 2 :][:1]
+            self._position += 3
+            if not low <= high:
+                raise self._malformed(f"the range {low}-{high} is none")
+            content = f"{_in_set(low)}-{_in_set(high)}"
+        else:
+            content = "".join(map(_in_set, self._members()))
+        if not content or not self._pattern.startswith("]", self._position):
             raise self._malformed("a [ without its characters and a ]")
-        self._position = end + 1
-        negated = content.startswith("!")
-        escaped = "".join(f"\\{c}" if c in "\\[]^&~" else c for c in content.removeprefix("!"))
-        return f"[{'^' if negated else ''}{escaped}]"
+        self._position += 1
+        return f"[{negation}{content}]"
+
+    def _members(self) -> str:
+        """The characters of a set, up to its `]`."""
+        members = ""
+        while self._position < len(self._pattern) and self._pattern[self._position] != "]":
+            if self._pattern[self._position] == "\\":
+                self._position += 1
+            members += self._pattern[self._position : self._position + 1]
+            self._position += 1
+        return members
 
     def _malformed(self, reason: str) -> InvalidInput:
         return InvalidInput(f"the pattern {self._pattern!r} is not valid: {reason}")
+
+
+def _in_set(character: str) -> str:
+    """A character as it is written in a set of RE2."""
+    return f"\\{character}" if character in "\\[]^-&~" else character

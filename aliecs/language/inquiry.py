@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput
-from aliecs.language.value import ExpressionError, Function, Namespace, from_json, to_json
+from aliecs.language.printing import from_json, to_json
+from aliecs.language.value import ExpressionError, Function, Namespace
 
 
 def _told(name: str, function: Callable[..., str]) -> Callable[..., str]:

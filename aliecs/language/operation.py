@@ -1,7 +1,7 @@
 """What the operators of the `{{ }}` language do to values at run time.
 
-Each checks its operands and the size of its result, and raises `ExpressionError` where either is
-wrong. Called by the closures of `compilation`.
+Each checks its operands and raises `ExpressionError` where they do not fit; whole numbers keep to
+64 bits as in the reference. Called by the closures of `operators`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,20 @@ import re2
 
 from aliecs.language.value import (
     LONGEST_LIST,
+    Byte,
     ExpressionError,
-    PlainList,
-    checked_integer,
+    IntegerList,
+    LimitError,
+    NilList,
     checked_text,
     is_number,
     type_name,
+    whole,
+    wrapped,
 )
+
+LARGEST_EXPRESSION = 2_000_000
+"""Bytes that a regular expression may take, while it is matched, too."""
 
 
 def _unfit(symbol: str, left: Any, right: Any) -> ExpressionError:
@@ -49,27 +56,28 @@ def _arithmetic(symbol: str, function: Callable[[Any, Any], Any], left: Any, rig
     if not (is_number(left) and is_number(right)):
         raise _unfit(symbol, left, right)
     result = function(left, right)
-    return checked_integer(result) if type(result) is int else result
+    return wrapped(result) if type(result) is int else result
 
 
 def divide(left: Any, right: Any) -> float:
     """`left / right`, always a float; a division by zero is infinite or not a number."""
     if not (is_number(left) and is_number(right)):
         raise _unfit("/", left, right)
-    if right:
-        return float(left) / float(right)
-    if not left or math.isnan(left):
+    dividend, divisor = float(left), float(right)
+    if divisor:
+        return dividend / divisor
+    if not dividend or math.isnan(dividend):
         return math.nan
-    return math.copysign(math.inf, left) * math.copysign(1.0, right)
+    return math.copysign(math.inf, dividend) * math.copysign(1.0, divisor)
 
 
 def remainder(left: Any, right: Any) -> int:
     """`left % right` of ints, with the sign of `left`."""
-    if type(left) is not int or type(right) is not int:
+    if not (isinstance(left, int) and isinstance(right, int)) or bool in (type(left), type(right)):
         raise _unfit("%", left, right)
     if right == 0:
         raise ExpressionError("'%' by zero")
-    magnitude = abs(left) % abs(right)
+    magnitude = int(abs(left) % abs(right))
     return -magnitude if left < 0 else magnitude
 
 
@@ -77,26 +85,58 @@ def power(left: Any, right: Any) -> float:
     """`left ** right`, always a float."""
     if not (is_number(left) and is_number(right)):
         raise _unfit("**", left, right)
+    base, exponent = float(left), float(right)
+    is_usual = base and math.isfinite(base) and abs(exponent) < 2**53
+    if is_usual and (base > 0 or exponent.is_integer()) and abs(exponent) != 0.5:
+        return _repeated_product(base, exponent)
     try:
-        return math.pow(left, right)
+        return math.pow(base, exponent)
     except OverflowError:
-        return math.inf if left > 0 or right % 2 == 0 else -math.inf
+        return math.inf if base > 0 or exponent % 2 == 0 else -math.inf
     except ValueError:
-        return math.inf if left == 0 else math.nan
+        if base != 0:
+            return math.nan
+        is_odd = exponent % 2 == 1
+        return math.copysign(math.inf, base) if is_odd else math.inf
+
+
+def _repeated_product(base: float, exponent: float) -> float:
+    """A power by squaring, which is rounded in the same places as in the reference."""
+    fraction, whole_part = math.modf(abs(exponent))
+    left = int(whole_part)
+    if fraction > 0.5:
+        fraction, left = fraction - 1, left + 1
+    result, result_shift = math.exp(fraction * math.log(base)) if fraction else 1.0, 0
+    factor, shift = math.frexp(base)
+    while left:
+        if abs(shift) > 2**12:
+            # Far beyond what a float can hold: the size of it no longer matters.
+            result_shift += shift
+            break
+        if left & 1:
+            result *= factor
+            result_shift += shift
+        factor *= factor
+        shift *= 2
+        if abs(factor) < 0.5:
+            factor += factor
+            shift -= 1
+        left >>= 1
+    if exponent < 0:
+        result, result_shift = 1.0 / result, -result_shift
+    try:
+        return float(math.ldexp(result, result_shift))
+    except OverflowError:
+        return math.copysign(math.inf, result)
 
 
 def minus(value: Any) -> Any:
     """`-value`."""
     if not is_number(value):
         raise ExpressionError(f"'-' cannot take {type_name(value)}")
-    return checked_integer(-value) if type(value) is int else -value
-
-
-def plus(value: Any) -> Any:
-    """`+value`."""
-    if not is_number(value):
-        raise ExpressionError(f"'+' cannot take {type_name(value)}")
-    return value
+    if type(value) is Byte:
+        return Byte(-value % 256)
+    return wrapped(-value) if type(value) is int else -value
 
 
 def ordering(symbol: str) -> Callable[[Any, Any], bool]:
@@ -114,37 +154,64 @@ def ordering(symbol: str) -> Callable[[Any, Any], bool]:
 
 
 def text_test(word: str) -> Callable[[Any, Any], bool]:
-    """The operator `contains`, `startsWith`, `endsWith` or `matches`: two texts."""
+    """The operator `contains`, `startsWith` or `endsWith`: two texts; nothing is in nil."""
     functions: dict[str, Callable[[str, str], bool]] = {
         "contains": operator.contains,
-        "startsWith": lambda text, prefix: text.startswith(prefix),
-        "endsWith": lambda text, suffix: text.endswith(suffix),
-        "matches": matches,
+        "startsWith": str.startswith,
+        "endsWith": str.endswith,
     }
     function = functions[word]
 
     def test(left: Any, right: Any) -> bool:
         if isinstance(left, str) and isinstance(right, str):
             return function(left, right)
+        if _is_nil(left) or _is_nil(right):
+            return False
         raise _unfit(word, left, right)
 
     return test
 
 
-def matches(text: str, pattern: str) -> bool:
-    """Whether an RE2 expression is found anywhere in `text`. It never backtracks."""
+def _is_nil(value: Any) -> bool:
+    return value is None or type(value) is NilList
+
+
+def compiled(pattern: str) -> Any:
+    """A regular expression, RE2's, which never backtracks. Raises `ExpressionError`."""
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = LARGEST_EXPRESSION
     try:
-        return re2.compile(pattern, options).search(text) is not None
+        return re2.compile(pattern, options)
     except re2.error as error:
-        raise ExpressionError(f"{pattern!r} is not a regular expression: {error}") from error
+        raise ExpressionError(f"{pattern[:100]!r} is no regular expression: {error}") from error
+
+
+def found(expression: Any, text: Any) -> bool:
+    """Whether a compiled regular expression is found anywhere in `text`."""
+    if isinstance(text, str):
+        return expression.search(text) is not None
+    if _is_nil(text):
+        return False
+    raise _unfit("matches", text, "")
+
+
+def matches(text: Any, pattern: Any) -> bool:
+    """The operator `matches` with a pattern that is not known before."""
+    if _is_nil(text) or _is_nil(pattern):
+        return False
+    if not isinstance(text, str) or not isinstance(pattern, str):
+        raise _unfit("matches", text, pattern)
+    return found(compiled(pattern), text)
 
 
 def span(begin: Any, end: Any) -> list[int]:
     """`begin..end`, both included; empty where `end` is the smaller."""
-    if type(begin) is not int or type(end) is not int:
+    if not (is_number(begin) and is_number(end)):
         raise _unfit("..", begin, end)
-    if end - begin >= LONGEST_LIST:
-        raise ExpressionError(f"a range of more than {LONGEST_LIST} numbers")
-    return PlainList(range(begin, end + 1))
+    first, last = whole(begin), whole(end)
+    if wrapped(last - first + 1) <= 0:
+        return IntegerList()
+    if last - first >= LONGEST_LIST:
+        raise LimitError(f"a range of more than {LONGEST_LIST} numbers")
+    return IntegerList(range(first, last + 1))

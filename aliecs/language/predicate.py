@@ -1,7 +1,7 @@
 """The built-in functions of the `{{ }}` language that go over a list with a predicate.
 
-`filter(hosts, # startsWith "flp")`: the predicate is compiled code that is run for each element,
-with `#`, `#index` and `#acc` set by the evaluation's frame, which also counts the steps.
+`builtin` has those that only take values. The element at hand is in the frame of the evaluation,
+which also counts the steps.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Any
 
 from attrs import frozen
 
-from aliecs.language.builtin import number, ordered
-from aliecs.language.value import ExpressionError, checked_integer, go_text, type_name
+from aliecs.language import operation
+from aliecs.language.nature import BOOL, GROUPS, INT, LIST, UNKNOWN, Nature, list_of, typed
+from aliecs.language.sorting import ordered
+from aliecs.language.value import AnyMap, ExpressionError, type_name
 
 
 @frozen
@@ -28,29 +30,70 @@ class Elements:
         for position, item in enumerate(self.items):
             yield item if self.code is None else self.frame.visit(self.code, item, position)
 
-    def tests(self) -> Iterator[bool]:
-        """The predicate's value for each element, which must be a bool."""
-        for value in self.values():
+    def tests(self, *, backwards: bool = False) -> Iterator[tuple[int, Any, bool]]:
+        """Position, element, and the predicate's value for it, which must be a bool."""
+        positions = range(len(self.items))
+        for position in reversed(positions) if backwards else positions:
+            item = self.items[position]
+            value = item
+            if self.code is not None:
+                value = self.frame.visit(self.code, item, position)
             if not isinstance(value, bool):
                 raise ExpressionError(f"a predicate must be a bool, not {type_name(value)}")
-            yield value
+            yield position, item, value
 
-    def matching(self) -> Iterator[tuple[int, Any]]:
-        """Positions and elements for which the predicate is true."""
-        for position, (item, test) in enumerate(zip(self.items, self.tests(), strict=True)):
-            if test:
-                yield position, item
-
-    def reduced(self, initial: Any) -> Any:
+    def reduced(self, has_initial: bool, initial: Any) -> Any:
         """The elements folded into one value."""
-        items = list(enumerate(self.items))
-        if initial is None:
-            if not items:
+        begin = 0
+        if not has_initial:
+            if not self.items:
                 raise ExpressionError("reduce of an empty list needs a third argument")
-            initial = items.pop(0)[1]
-        for position, item in items:
+            initial, begin = self.items[0], 1
+        for position in range(begin, len(self.items)):
+            item = self.items[position]
             initial = self.frame.visit(self.code, item, position, initial)
         return initial
+
+
+def _found(elements: Elements, *, backwards: bool = False) -> tuple[int, Any] | None:
+    for position, item, test in elements.tests(backwards=backwards):
+        if test:
+            return position, item
+    return None
+
+
+def _position(found: tuple[int, Any] | None) -> int | None:
+    return None if found is None else found[0]
+
+
+def _element(found: tuple[int, Any] | None) -> Any:
+    return None if found is None else found[1]
+
+
+def _count(elements: Elements, *_: Any) -> int:
+    return sum(test for _, _, test in elements.tests())
+
+
+def _sum(elements: Elements, *_: Any) -> Any:
+    total: Any = 0
+    for value in elements.values():
+        total = operation.add(value, total)
+    return total
+
+
+def _sort_by(elements: Elements, has_order: bool, order: Any) -> list[Any]:
+    if not has_order:
+        order = "asc"
+    return ordered("sortBy", zip(elements.values(), elements.items, strict=True), order)
+
+
+def _group_by(elements: Elements, *_: Any) -> AnyMap:
+    groups = AnyMap(holds_lists=True)
+    for key, item in zip(elements.values(), elements.items, strict=True):
+        if key not in groups:
+            groups.put(key, [])
+        groups.get(key).append(item)
+    return groups
 
 
 @frozen
@@ -58,57 +101,64 @@ class Predicate:
     """A function that goes over a list with a predicate."""
 
     name: str
-    call: Callable[[Elements, Any], Any]
-    result: str = "unknown"
-    needs_predicate: bool = True
-    takes_last: bool = False
+    call: Callable[[Elements, bool, Any], Any]
+    """Gets the elements, whether there is a last argument, and that one."""
+    result: Callable[[Nature, Nature], Nature]
+    """From the natures of the list and of what the predicate yields."""
+    needs_bool: bool = False
+    pointers: tuple[str, ...] = ()
+    """What its predicate may point at beside the element."""
 
-    def check(self, has_predicate: bool, has_last: bool) -> None:
-        """Raise `ExpressionError` where arguments are missing or too many."""
-        if self.needs_predicate and not has_predicate:
-            raise ExpressionError(f"{self.name} needs a predicate")
-        if has_last and not self.takes_last:
-            raise ExpressionError(f"{self.name} takes a list and a predicate")
-
-
-def _sum(elements: Elements, _: Any) -> Any:
-    total = 0
-    for value in elements.values():
-        total += number("sum", value)
-    return checked_integer(total) if type(total) is int else total
-
-
-def _sort_by(elements: Elements, order: Any) -> list[Any]:
-    return ordered("sortBy", list(zip(elements.values(), elements.items, strict=True)), order)
+    def nature(self, subject: Nature, yielded: Nature | None) -> Nature:
+        """What a call yields. Raises `ExpressionError`."""
+        if not (subject.is_list or subject.is_unknown):
+            raise ExpressionError(f"{self.name} takes a list, not {subject}")
+        if yielded is None:
+            return INT if self.name == "count" else _an_element(subject, UNKNOWN)
+        if yielded.kind == "nil":
+            raise ExpressionError(f"the predicate of {self.name} yields nil")
+        if self.needs_bool and not (yielded.is_unknown or yielded.kind == "bool"):
+            raise ExpressionError(f"the predicate of {self.name} must be a bool, not {yielded}")
+        return self.result(subject, yielded)
 
 
-def _group_by(elements: Elements, _: Any) -> dict[str, list[Any]]:
-    groups: dict[str, list[Any]] = {}
-    for key, item in zip(elements.values(), elements.items, strict=True):
-        groups.setdefault(go_text(key), []).append(item)
-    return groups
+def _an_element(subject: Nature, yielded: Nature) -> Nature:
+    return subject.item if subject.is_list else UNKNOWN
+
+
+def _a_bool(subject: Nature, yielded: Nature) -> Nature:
+    return BOOL
+
+
+def _an_int(subject: Nature, yielded: Nature) -> Nature:
+    return INT
+
+
+def _some(subject: Nature, yielded: Nature) -> Nature:
+    return list_of(subject.item) if subject.is_list else LIST
 
 
 PREDICATES: Mapping[str, Predicate] = {
     p.name: p
     for p in (
-        Predicate("all", lambda e, _: all(e.tests()), "bool"),
-        Predicate("any", lambda e, _: any(e.tests()), "bool"),
-        Predicate("none", lambda e, _: not any(e.tests()), "bool"),
-        Predicate("one", lambda e, _: sum(e.tests()) == 1, "bool"),
-        Predicate("filter", lambda e, _: [item for _, item in e.matching()], "array"),
-        Predicate("map", lambda e, _: list(e.values()), "array"),
-        Predicate("find", lambda e, _: next((item for _, item in e.matching()), None)),
-        Predicate("findIndex", lambda e, _: next((at for at, _ in e.matching()), -1), "int"),
-        Predicate("findLast", lambda e, _: ([None] + [item for _, item in e.matching()])[-1]),
-        Predicate(
-            "findLastIndex", lambda e, _: max((at for at, _ in e.matching()), default=-1), "int"
-        ),
-        Predicate("count", lambda e, _: sum(e.tests()), "int", needs_predicate=False),
-        Predicate("sum", _sum, needs_predicate=False),
-        Predicate("groupBy", _group_by, "map"),
-        Predicate("sortBy", _sort_by, "array", takes_last=True),
-        Predicate("reduce", lambda e, initial: e.reduced(initial), takes_last=True),
+        Predicate("all", lambda e, *_: all(t for _, _, t in e.tests()), _a_bool, True),
+        Predicate("any", lambda e, *_: any(t for _, _, t in e.tests()), _a_bool, True),
+        Predicate("none", lambda e, *_: not any(t for _, _, t in e.tests()), _a_bool, True),
+        Predicate("one", lambda e, *_: _count(e) == 1, _a_bool, True),
+        Predicate("filter", lambda e, *_: [i for _, i, t in e.tests() if t], _some, True),
+        Predicate("map", lambda e, *_: list(e.values()), lambda _, y: list_of(y),
+                  pointers=("index",)),
+        Predicate("find", lambda e, *_: _element(_found(e)), _an_element, True),
+        Predicate("findIndex", lambda e, *_: _position(_found(e)), _an_int, True),
+        Predicate("findLast", lambda e, *_: _element(_found(e, backwards=True)), _an_element, True),
+        Predicate("findLastIndex", lambda e, *_: _position(_found(e, backwards=True)), _an_int,
+                  True),
+        Predicate("count", _count, _an_int, True),
+        Predicate("sum", _sum, lambda s, y: typed(y)),
+        Predicate("groupBy", _group_by, lambda s, y: GROUPS),
+        Predicate("sortBy", _sort_by, lambda s, y: s),
+        Predicate("reduce", lambda e, has, initial: e.reduced(has, initial), lambda s, y: y,
+                  pointers=("index", "acc")),
     )
-}
+}  # fmt: skip
 """Functions with a predicate, by name."""

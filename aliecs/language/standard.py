@@ -7,41 +7,28 @@ names that old templates use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from aliecs.errors import AliecsError, InvalidInput
-from aliecs.language.value import (
-    ExpressionError,
-    Function,
-    Namespace,
-    TextList,
-    from_json,
-    go_text,
-    to_json,
-    type_name,
-)
+from aliecs.language.casing import lower, trimmed, upper
+from aliecs.language.conversion import integer_of
+from aliecs.language.printing import from_json, go_text, to_json
+from aliecs.language.value import ExpressionError, Function, LimitError, Namespace, TextList
 
-_INTEGER = re.compile(r"[+-]?0*[0-9]{1,19}")
 _TRUE_WORDS = frozenset({"true", "yes", "y", "1", "on", "ok"})
 _FALSE_WORDS = frozenset({"", "false", "no", "n", "0", "off", "none"})
 
 
-def integer_of(text: str) -> int | None:
-    """The integer that a text writes, None where it writes none or one beyond 64 bits."""
-    value = int(text) if _INTEGER.fullmatch(text) else None
-    return value if value is not None and -(2**63) <= value < 2**63 else None
-
-
 def is_truthy(text: str) -> bool:
     """Whether a variable's text says yes."""
-    return text.strip().lower() in _TRUE_WORDS
+    return lower(trimmed(text)) in _TRUE_WORDS
 
 
 def is_falsy(text: str) -> bool:
     """Whether a variable's text says no, or nothing."""
-    return text.strip().lower() in _FALSE_WORDS
+    return lower(trimmed(text)) in _FALSE_WORDS
 
 
 def _atoi(scope: Any, text: str) -> int:
@@ -63,6 +50,8 @@ def _unmarshal(scope: Any, text: str) -> Any:
 def _marshal(scope: Any, value: Any) -> str:
     try:
         return to_json(value)
+    except LimitError:
+        raise
     except ExpressionError as error:
         scope.warn(f"json.Marshal: {error.reason}; an empty text is taken")
         return ""
@@ -83,7 +72,7 @@ def _new_id(scope: Any) -> str:
 def _prefixed_override(scope: Any, name: str, prefix: str) -> str:
     for candidate in (f"{prefix}_{name}", name):
         value: str = scope.variables.get(candidate, "")
-        if value != "none" and value.strip():
+        if value != "none" and trimmed(value):
             return value
     return ""
 
@@ -99,9 +88,7 @@ def _suffix_in_range(scope: Any, text: str, prefix: str, least: str, most: str) 
     return "true" if number is not None and bounds[0] <= number <= bounds[1] else "false"
 
 
-def _nullable(scope: Any, value: Any) -> str:
-    if value is not None:
-        raise ExpressionError(f"Nullable takes a name that may be missing, not {type_name(value)}")
+def _nullable(scope: Any, value: None) -> str:
     return ""
 
 
@@ -120,19 +107,19 @@ _STRINGS = (
     Function("Atoi", _atoi, (str,), "int", nil_is_zero=False),
     Function("Itoa", lambda scope, number: str(number), (int,), "string", nil_is_zero=False),
     Function("TrimQuotes", lambda scope, text: text.strip('"'), (str,), "string", False),
-    Function("TrimSpace", lambda scope, text: text.strip(), (str,), "string", False),
-    Function("ToUpper", lambda scope, text: text.upper(), (str,), "string", False),
-    Function("ToLower", lambda scope, text: text.lower(), (str,), "string", False),
+    Function("TrimSpace", lambda scope, text: trimmed(text), (str,), "string", False),
+    Function("ToUpper", lambda scope, text: upper(text), (str,), "string", False),
+    Function("ToLower", lambda scope, text: lower(text), (str,), "string", False),
     Function("IsTruthy", lambda scope, text: is_truthy(text), (str,), "bool", False),
     Function("IsFalsy", lambda scope, text: is_falsy(text), (str,), "bool", False),
 )
 _UTIL = (
     Function("PrefixedOverride", _prefixed_override, (str, str), "string", False),
     Function("Dump", _dump, (str, str), "string", False),
-    Function("Nullable", _nullable, (object,), "string"),
+    Function("Nullable", _nullable, (NoneType,), "string"),
     Function("SuffixInRange", _suffix_in_range, (str, str, str, str), "string"),
 )
-_UNMARSHAL = Function("FromJson", _unmarshal, (str,), tolerates_undefined=False)
+_UNMARSHAL = Function("FromJson", _unmarshal, (str,), "any")
 _MARSHAL = Function("ToJson", _marshal, (object,), "string")
 _NEW_ID = Function("NewID", _new_id, (), "string")
 

@@ -1,19 +1,21 @@
-"""The values of the `{{ }}` language: what they are, how they compare, index and print.
+"""The values of the `{{ }}` language: what they are, how they compare, how their parts are read.
 
-Texts, booleans, 64-bit integers, floats, nil (None), lists and maps with text keys, and two things
-that only functions give: a view of a role and a namespace of functions. Python's own operators are
-never let loose on them, since these would multiply texts, compare unlike with unlike or reach into
-attributes. The texts printed are those of the reference, whose expression library is Go.
+Texts, booleans, 64-bit integers, floats, nil (None), lists and maps, and two things that only
+functions give: a view of a role and a namespace of functions. Python's own operators are never
+let loose on them, since these would multiply texts, compare unlike with unlike or reach into
+attributes. The reference's values are Go's, and its lists and maps are of several types that print
+and compare differently; so are ours. How they print is in `printing`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
-from attrs import frozen
+from attrs import define, evolve, field, frozen
 
 from aliecs.errors import InvalidInput
 
@@ -21,7 +23,6 @@ LONGEST_TEXT = 1024 * 1024
 """Characters that an expression may make."""
 LONGEST_LIST = 100_000
 DEEPEST_VALUE = 100
-_LARGEST_INTEGER = 2**63 - 1
 
 
 class ExpressionError(InvalidInput):
@@ -40,13 +41,99 @@ class ExpressionError(InvalidInput):
         at = f", column {column}" if expression and column else ""
         super().__init__(f"{reason}{where}{at}")
 
+    def located(self, expression: str, column: int = 0) -> ExpressionError:
+        """The same with its place, as far as it has none yet."""
+        return type(self)(self.reason, self.expression or expression, self.column or column)
+
+
+class LimitError(ExpressionError):
+    """An expression asks for too much: never taken for a value that is merely wrong."""
+
+
+ELEMENT_WORK = 10
+"""What it counts to look at an element of a list; a list counts as 30, a character as a tenth."""
+Spend = Callable[[int], None]
+"""Takes from the work that an evaluation may do; raises `LimitError` when there is none left."""
+
+
+class Byte(int):
+    """A part of a text, which is UTF-8 in the reference: a number of eight bits."""
+
+
+class Unreadable:
+    """An element that a predicate may go over, but not look at."""
+
+
+UNREADABLE = Unreadable()
+
 
 class TextList(list[str]):
     """A list of nothing but texts, as `split` makes it; `json.Sort` leaves it as it is."""
 
 
+class NilList(list[Any]):
+    """The list that was never made, as of `concat([])`: it counts as empty, and also as nil."""
+
+
 class PlainList(list[Any]):
-    """A list that prints as `[1 2]`, not as JSON: from a range, or a pair of key and value."""
+    """A list that prints as `[1 2]`, not as JSON."""
+
+
+class IntegerList(PlainList):
+    """A range."""
+
+
+class PairList(PlainList):
+    """What `toPairs` makes."""
+
+
+class Pair(PlainList):
+    """A key and its value."""
+
+
+@define(eq=False)
+class AnyMap:
+    """A map whose keys are of any type, as `groupBy` and `fromPairs` make it."""
+
+    holds_lists: bool = False
+    """Whether the values are lists, so that there is one for a missing key, too."""
+    _entries: dict[tuple[type, Any], tuple[Any, Any]] = field(factory=dict)
+
+    @staticmethod
+    def _key(key: Any) -> tuple[type, Any]:
+        if type(key) is Pair:
+            return Pair, tuple(map(AnyMap._key, key))
+        if isinstance(key, (list, dict, AnyMap, Function, Namespace)):
+            raise ExpressionError(f"{type_name(key)} cannot be the key of a map")
+        return type(key), key
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: Any) -> bool:
+        return self._key(key) in self._entries
+
+    def get(self, key: Any) -> Any:
+        """The value of a key."""
+        entry = self._entries.get(self._key(key))
+        if entry is None:
+            return NilList() if self.holds_lists else None
+        return entry[1]
+
+    def put(self, key: Any, value: Any) -> None:
+        """Set the value of a key."""
+        self._entries[self._key(key)] = key, value
+
+    def items(self) -> list[tuple[Any, Any]]:
+        """Keys with their values, by type and then in order."""
+        order = [type(None), str, int, float, bool]
+
+        def rank(item: tuple[tuple[type, Any], tuple[Any, Any]]) -> tuple[int, Any]:
+            kind, key = item[0]
+            place = order.index(kind) if kind in order else len(order)
+            return place, 0 if key is None or place == len(order) else key
+
+        return [entry for _, entry in sorted(self._entries.items(), key=rank)]
 
 
 @frozen
@@ -55,6 +142,8 @@ class RoleView:
 
     name: str
     path: str
+    is_copy: bool = field(default=False, eq=False)
+    """Whether some operator has looked through the reference, which shows when it is printed."""
 
     def member(self, name: str) -> str:
         """`Name` or `Path`; raises `ExpressionError` for anything else."""
@@ -75,28 +164,48 @@ class Function:
     name: str
     call: Callable[..., Any]
     parameters: tuple[type, ...] | None = None
-    """`str`, `int` or `object` (anything) for each argument; None takes any arguments at all."""
+    """`str`, `int`, `object` (anything) or `NoneType` (nil alone) for each argument; None takes any
+    arguments at all."""
     result: str = "unknown"
-    """The type that is known before the call, a name as `type_name` gives it."""
+    """The type that is known before the call: a name as `type_name` gives it, or `any`. Where it is
+    known, an undefined name within the arguments is nil, and what is wrong with them waits."""
     nil_is_zero: bool = True
     """Whether an argument that is nil counts as an empty text or zero; else it is an error."""
-    tolerates_undefined: bool = True
-    """Whether an undefined name within the arguments is nil; else it is an error."""
+    def invoke(self, scope: Any, arguments: Sequence[Any], *, nil_is_zero: bool = False) -> Any:
+        """Check the arguments and call; with `nil_is_zero` nil is taken by every function.
 
-    def invoke(self, scope: Any, arguments: Sequence[Any]) -> Any:
-        """Check the arguments and call. Raises `ExpressionError`."""
+        Raises `ExpressionError`."""
         if self.parameters is None:
             return self.call(scope, *("" if a is None else a for a in arguments))
         if len(arguments) != len(self.parameters):
+            self.check_count(len(arguments))
+        for argument, wanted in zip(arguments, self.parameters, strict=True):
+            if type(argument) is not wanted:
+                break
+        else:
+            return self.call(scope, *arguments)
+        lenient = nil_is_zero or self.nil_is_zero
+        converted = [
+            self._convert(argument, wanted, lenient)
+            for argument, wanted in zip(arguments, self.parameters, strict=True)
+        ]
+        return self.call(scope, *converted)
+
+    def check_count(self, count: int) -> None:
+        """Raise `ExpressionError` where the number of arguments is wrong."""
+        if self.parameters is not None and count != len(self.parameters):
             wanted = len(self.parameters)
             noun = "argument" if wanted == 1 else "arguments"
-            raise ExpressionError(f"{self.name} takes {wanted} {noun}, not {len(arguments)}")
-        return self.call(scope, *map(self._convert, arguments, self.parameters))
+            raise ExpressionError(f"{self.name} takes {wanted} {noun}, not {count}")
 
-    def _convert(self, argument: Any, wanted: type) -> Any:
+    def _convert(self, argument: Any, wanted: type, nil_is_zero: bool) -> Any:
         if wanted is object or type(argument) is wanted:
             return argument
-        if argument is None and self.nil_is_zero:
+        if wanted is NoneType:
+            raise ExpressionError(
+                f"{self.name} takes a name that may be missing, not {type_name(argument)}"
+            )
+        if argument is None and nil_is_zero:
             return wanted()
         expected = "a string" if wanted is str else "an int"
         raise ExpressionError(f"{self.name} takes {expected}, not {type_name(argument)}")
@@ -117,6 +226,8 @@ def type_name(value: Any) -> str:
             return "nil"
         case bool():
             return "bool"
+        case Byte():
+            return "uint"
         case int():
             return "int"
         case float():
@@ -125,233 +236,217 @@ def type_name(value: Any) -> str:
             return "string"
         case list():
             return "array"
-        case dict():
+        case dict() | AnyMap() | Namespace():
             return "map"
         case RoleView():
             return "role"
-        case Namespace():
-            return "namespace"
         case _:
-            return "function"
+            return "func"
+
+
+def looked_through(value: Any) -> Any:
+    """A value as operators and functions see it: not a reference to a role but the role."""
+    return evolve(value, is_copy=True) if type(value) is RoleView else value
 
 
 def is_number(value: Any) -> bool:
     """True for an int or float, not for a bool."""
-    return type(value) is int or type(value) is float
+    kind = type(value)
+    return kind is int or kind is float or kind is Byte
 
 
-def checked_integer(value: int) -> int:
-    """`value`, refused where it does not fit 64 bits."""
-    if -_LARGEST_INTEGER - 1 <= value <= _LARGEST_INTEGER:
+def wrapped(value: int) -> int:
+    """`value` in 64 bits, of which the upper ones are lost as in the reference."""
+    if -(2**63) <= value < 2**63:
         return value
-    raise ExpressionError("the result is larger than a 64-bit integer")
+    return (value + 2**63) % 2**64 - 2**63
+
+
+def whole(value: Any) -> int:
+    """A number without its fraction, where an int is meant. Raises `ExpressionError`."""
+    if type(value) is int or type(value) is Byte:
+        return int(value)
+    if type(value) is float:
+        # What is too large for 64 bits becomes the smallest number, as on the usual processors.
+        fits = math.isfinite(value) and -(2.0**63) <= value < 2.0**63
+        return int(value) if fits else -(2**63)
+    raise ExpressionError(f"an int is needed, not {type_name(value)}")
 
 
 def checked_text(text: str) -> str:
     """`text`, refused where it is too long."""
     if len(text) > LONGEST_TEXT:
-        raise ExpressionError(f"a text of more than {LONGEST_TEXT} characters")
+        raise LimitError(f"a text of more than {LONGEST_TEXT} characters")
     return text
 
 
-def equal(left: Any, right: Any) -> bool:
-    """Numbers by value, lists and maps by content, unlike types never."""
+# --- comparing -----------------------------------------------------------------------------------
+
+
+def _free(amount: int) -> None:
+    """Nobody counts."""
+
+
+def equal(left: Any, right: Any, spend: Spend = _free) -> bool:
+    """Numbers by value, lists by their elements, maps strictly by content, unlike types never."""
     if is_number(left) and is_number(right):
         return bool(left == right)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(equal, left, right))
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(equal(left[k], right[k]) for k in left)
-    return type(left) is type(right) and bool(left == right)
+    if isinstance(left, str) or isinstance(right, str):
+        return type(left) is type(right) and bool(left == right)
+    if _is_nil(left) and _is_nil(right):
+        return True
+    if isinstance(left, list) and isinstance(right, list) and _are_alike(left, right):
+        spend(ELEMENT_WORK * (30 + len(left)))
+        return len(left) == len(right) and all(
+            equal(one, other, spend) for one, other in zip(left, right, strict=True)
+        )
+    return same(left, right, spend)
 
 
-def contains(container: Any, item: Any) -> bool:
+def _is_nil(value: Any) -> bool:
+    return value is None or type(value) is NilList
+
+
+def _are_alike(left: list[Any], right: list[Any]) -> bool:
+    """Lists of anything compare with those of texts or numbers; these, not with each other."""
+    general = (list, NilList)
+    compared = (*general, TextList, IntegerList)
+    return (
+        type(left) in compared
+        and type(right) in compared
+        and (type(left) is type(right) or type(left) in general or type(right) in general)
+    )
+
+
+def same(left: Any, right: Any, spend: Spend = _free) -> bool:
+    """Equal in type as well as in content, all the way down."""
+    if type(left) is not type(right) or isinstance(left, (Function, Namespace)):
+        return False
+    if isinstance(left, list):
+        spend(ELEMENT_WORK * (30 + len(left)))
+        return len(left) == len(right) and all(
+            same(one, other, spend) for one, other in zip(left, right, strict=True)
+        )
+    if isinstance(left, dict):
+        spend(ELEMENT_WORK * (30 + len(left)))
+        return left.keys() == right.keys() and all(
+            same(value, right[key], spend) for key, value in left.items()
+        )
+    if isinstance(left, AnyMap):
+        spend(ELEMENT_WORK * (30 + len(left)))
+        return len(left) == len(right) and all(
+            key in right and same(value, right.get(key), spend) for key, value in left.items()
+        )
+    return bool(left == right)
+
+
+def contains(container: Any, item: Any, spend: Spend = _free) -> bool:
     """The operator `in`: an element of a list or a key of a map; nothing is in nil."""
     if container is None:
         return False
     if isinstance(container, list):
-        return any(equal(item, element) for element in container)
-    if isinstance(container, dict):
-        return isinstance(item, str) and item in container
+        spend(ELEMENT_WORK * (30 + len(container)))
+        return any(equal(item, element, spend) for element in container)
+    if isinstance(container, AnyMap):
+        return item in container
+    if isinstance(container, (dict, Namespace)):
+        return _text_key(container, item) in (
+            container if isinstance(container, dict) else container.members
+        )
+    if isinstance(container, RoleView) and isinstance(item, str):
+        return item in ("Name", "Path")
     raise ExpressionError(f"'in' needs a list or map on its right, not {type_name(container)}")
 
 
-def member(value: Any, name: str) -> Any:
-    """`value.name`."""
-    if isinstance(value, dict):
-        return value.get(name)
-    if isinstance(value, Namespace):
-        return value.members.get(name)
-    if isinstance(value, RoleView):
-        return value.member(name)
-    raise ExpressionError(f"cannot read .{name} of {type_name(value)}")
+def _text_key(container: Any, key: Any) -> str:
+    """A key of a map from texts; nil counts as the empty one."""
+    if key is None:
+        return ""
+    if isinstance(key, str):
+        return key
+    raise ExpressionError(f"a map is indexed by a string, not {type_name(key)}")
 
 
-def index(value: Any, key: Any) -> Any:
-    """`value[key]`: lists count from 0, or from their end with negative indices."""
+# --- reading parts -------------------------------------------------------------------------------
+
+
+def member(value: Any, key: Any) -> Any:
+    """`value.key` and `value[key]`: lists count from 0, or from their end with negative indices."""
+    if type(value) is dict:
+        return value.get(key if type(key) is str else _text_key(value, key))
     if isinstance(value, list):
-        if not is_number(key) or not math.isfinite(key):
-            raise ExpressionError(f"a list is indexed by a number, not {type_name(key)}")
-        if not -len(value) <= int(key) < len(value):
-            raise ExpressionError(f"index {to_text(key)} is outside the list of {len(value)}")
-        return value[int(key)]
-    if isinstance(value, (dict, Namespace, RoleView)):
-        if not isinstance(key, str):
-            raise ExpressionError(f"a {type_name(value)} is indexed by a string, not {key!r}")
-        return member(value, key)
+        position = whole(key)
+        if not -len(value) <= position < len(value):
+            raise ExpressionError(f"index {position} is outside the list of {len(value)}")
+        return value[position]
+    if isinstance(value, Namespace):
+        return value.members.get(_text_key(value, key))
+    if isinstance(value, AnyMap):
+        return value.get(key)
+    if isinstance(value, RoleView) and isinstance(key, str):
+        return value.member(key)
+    if isinstance(value, str) and is_number(key):
+        return _byte(value, whole(key))
+    if isinstance(key, str):
+        raise ExpressionError(f"cannot read .{key} of {type_name(value)}")
     raise ExpressionError(f"cannot index {type_name(value)}")
 
 
-def cut(value: Any, begin: Any, end: Any) -> Any:
-    """`value[begin:end]` of a list or text; what lies outside is left away."""
-    if not isinstance(value, (str, list)):
-        raise ExpressionError(f"cannot take a part of {type_name(value)}")
-    for bound in (begin, end):
-        if bound is not None and type(bound) is not int:
-            raise ExpressionError(f"the bounds of a part are ints, not {type_name(bound)}")
-    part = value[begin:end]
-    return type(value)(part) if isinstance(value, list) else part
+def _byte(text: str, position: int) -> Byte:
+    """Texts are UTF-8 in the reference, and their parts are bytes."""
+    data = text.encode()
+    if not -len(data) <= position < len(data):
+        raise ExpressionError(f"index {position} is outside the text of {len(data)} bytes")
+    return Byte(data[position])
 
 
-def to_text(value: Any) -> str:
-    """What `{{ }}` prints."""
+def cut(value: Any, begin: int | None, end: int | None) -> Any:
+    """`value[begin:end]` of a list or text, without what lies outside. Texts count in bytes."""
     if isinstance(value, str):
-        return value
-    if type(value) is float:
-        return float_text(value, exponent_from=6)
-    if isinstance(value, list) and not isinstance(value, PlainList):
-        return checked_text(to_json(value))
-    return checked_text(go_text(value))
-
-
-def go_text(value: Any, depth: int = 0) -> str:
-    """How Go prints a value by default."""
-    if depth > DEEPEST_VALUE:
-        raise ExpressionError("the value is nested too deeply to be printed")
-    match value:
-        case None:
-            return "<nil>"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return float_text(value, exponent_from=21)
-        case str():
-            return value
-        case list():
-            return f"[{' '.join(go_text(item, depth + 1) for item in value)}]"
-        case dict():
-            pairs = (f"{key}:{go_text(value[key], depth + 1)}" for key in sorted(value))
-            return f"map[{' '.join(pairs)}]"
-        case RoleView():
-            return f"&{{{value.name} {value.path}}}"
-        case _:
-            raise ExpressionError(f"a {type_name(value)} is not a value; call a function")
-
-
-def float_text(value: float, exponent_from: int) -> str:
-    """The shortest decimal text that reads back as `value`, with an exponent of two digits at least
-    where the decimal exponent is below -4 or reaches `exponent_from`."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    sign, digits, exponent = _decimal(value)
-    if exponent < -4 or exponent >= exponent_from:
-        return f"{sign}{_with_exponent(digits, exponent)}"
-    return sign + _positional(digits, exponent)
-
-
-def _decimal(value: float) -> tuple[str, str, int]:
-    """Sign, significant digits without trailing zeros, and the exponent of the first digit."""
-    mantissa, _, exponent = repr(abs(value)).partition("e")
-    sign = "-" if math.copysign(1.0, value) < 0 else ""
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    leading = len(whole + fraction) - len(digits)
-    first = len(whole) - 1 - leading + int(exponent or 0)
-    digits = digits.rstrip("0")
-    return (sign, digits, first) if digits else (sign, "0", 0)
-
-
-def _with_exponent(digits: str, exponent: int) -> str:
-    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
-
-
-def _positional(digits: str, exponent: int) -> str:
-    if exponent < 0:
-        return f"0.{'0' * (-exponent - 1)}{digits}"
-    whole = digits[: exponent + 1].ljust(exponent + 1, "0")
-    fraction = digits[exponent + 1 :]
-    return f"{whole}.{fraction}" if fraction else whole
-
-
-_ESCAPE_TABLE = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
-
-
-def to_json(value: Any, indent: str = "", _level: int = 0) -> str:
-    """JSON as Go writes it: keys sorted, characters of HTML escaped, compact unless `indent`."""
-    if _level > DEEPEST_VALUE:
-        raise ExpressionError("the value is nested too deeply to be written as JSON")
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).translate(_ESCAPE_TABLE)
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if type(value) is int:
-        return str(value)
-    if type(value) is float:
-        return _json_number(value)
+        first, last = _span(len(value) if value.isascii() else len(value.encode()), begin, end)
+        return value[first:last] if value.isascii() else from_bytes(value.encode()[first:last])
     if isinstance(value, list):
-        return _bracketed("[]", [to_json(v, indent, _level + 1) for v in value], indent, _level)
-    if isinstance(value, RoleView):
-        value = {"Name": value.name, "Path": value.path}
-    if not isinstance(value, dict):
-        raise ExpressionError(f"a {type_name(value)} cannot be written as JSON")
-    colon = ": " if indent else ":"
-    pairs = [
-        f"{to_json(str(key))}{colon}{to_json(value[key], indent, _level + 1)}"
-        for key in sorted(value)
-    ]
-    return _bracketed("{}", pairs, indent, _level)
+        first, last = _span(len(value), begin, end)
+        kind = list if type(value) is Pair else type(value)
+        return kind(value[first:last])
+    raise ExpressionError(f"cannot take a part of {type_name(value)}")
 
 
-def _bracketed(brackets: str, items: Iterable[str], indent: str, level: int) -> str:
-    items = list(items)
-    if not indent or not items:
-        return f"{brackets[0]}{','.join(items)}{brackets[1]}"
-    inner = "\n" + indent * (level + 1)
-    return f"{brackets[0]}{inner}{f',{inner}'.join(items)}\n{indent * level}{brackets[1]}"
+def _span(length: int, begin: int | None, end: int | None) -> tuple[int, int]:
+    first = 0 if begin is None else begin
+    last = length if end is None else end
+    first = max(first + length if first < 0 else first, 0)
+    last = min(max(last + length if last < 0 else last, 0), length)
+    return min(first, last), last
 
 
-def _json_number(value: float) -> str:
-    if not math.isfinite(value):
-        raise ExpressionError("infinity and not-a-number cannot be written as JSON")
-    if value == 0 or 1e-6 <= abs(value) < 1e21:
-        sign, digits, exponent = _decimal(value)
-        return sign + _positional(digits, exponent)
-    sign, digits, exponent = _decimal(value)
-    text = _with_exponent(digits, exponent)
-    # Go drops the leading zero of a negative exponent here, and only here.
-    return sign + text.replace("e-0", "e-")
+def from_bytes(data: bytes) -> str:
+    """The text of bytes; each byte that makes no character becomes the replacement for one."""
+    text = data.decode("utf-8", "surrogateescape")
+    return text if data.isascii() else _WRONG_BYTES.sub("\ufffd", text)
 
 
-def from_json(text: str) -> Any:
-    """The value of a JSON text; all numbers are floats. Raises `ValueError`."""
+_WRONG_BYTES = re.compile("[\ud800-\udfff]")
 
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
 
-    def number(digits: str) -> float:
-        value = float(digits)
-        if math.isinf(value):
-            raise ValueError(f"{digits} is too large")
+def elements(value: Any) -> list[Any]:
+    """What a predicate goes over. Raises `ExpressionError` where that is nothing."""
+    if isinstance(value, list):
         return value
+    if isinstance(value, str):
+        return list(map(Byte, value.encode()))
+    if isinstance(value, (dict, AnyMap)):
+        return [UNREADABLE] * len(value)
+    if isinstance(value, Namespace):
+        return [UNREADABLE] * len(value.members)
+    raise ExpressionError(f"a list is needed, not {type_name(value)}")
 
-    if len(text) > LONGEST_TEXT:
-        raise ValueError("the text is too long")
-    try:
-        return json.loads(text, parse_int=number, parse_float=number, parse_constant=refuse)
-    except RecursionError:
-        raise ValueError("the text is nested too deeply") from None
+
+def leaves(values: Sequence[Any], spend: Spend) -> Iterator[Any]:
+    """The values that are no lists, and the leaves of those that are."""
+    spend(ELEMENT_WORK * (30 + len(values)))
+    for value in values:
+        if isinstance(value, list):
+            yield from leaves(value, spend)
+        else:
+            yield value

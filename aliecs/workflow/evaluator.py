@@ -20,10 +20,10 @@ from aliecs.errors import (
     Unavailable,
 )
 from aliecs.interfaces import ILoaderSources
+from aliecs.language.conversion import integer_of
 from aliecs.language.declaration import Channel, Constraint
 from aliecs.language.document import Field
 from aliecs.language.functions import Library, Scope
-from aliecs.language.standard import integer_of
 from aliecs.language.variables import Layers
 from aliecs.workflow.role import AggregatorRole, Role
 from aliecs.workflow.schema import Diagnostic, Fields, IteratorTemplate, RoleTemplate

@@ -31,7 +31,14 @@ from aliecs.language.glob import LONGEST_PATTERN, compile_glob
         ("\\*", "*", True),
         ("\\*", "x", False),
         ("a+b(c)$", "a+b(c)$", True),
-        ("[\\]", "\\", True),
+        ("[\\\\]", "\\", True),
+        ("[\\]]", "]", True),
+        ("[^a]", "^", True),
+        ("[-a]", "-", True),
+        ("{a,b", "b", True),
+        ("{a", "a", True),
+        ("a}]", "a}]", True),
+        ("a\\", "a", True),
     ],
 )
 def test_globs(pattern: str, text: str, fits: bool) -> None:
@@ -42,7 +49,7 @@ def test_without_a_separator_a_star_takes_everything() -> None:
     assert compile_glob("*Flows").matches("github.com/team/ControlFlows")
 
 
-@pytest.mark.parametrize("pattern", ["[", "[]", "[!]", "{a", "a}", "\\", "[z-a]",
+@pytest.mark.parametrize("pattern", ["[", "[]", "[!]", "[a", "[z-a]", "[a-]", "[a-bc]", "{" * 60,
                                      "x" * (LONGEST_PATTERN + 1)])  # fmt: skip
 def test_malformed_globs(pattern: str) -> None:
     with pytest.raises(InvalidInput):

@@ -27,7 +27,6 @@ NOT_SOURCES = (".*", "build", "dist", "test", "bench", "*.egg-info", "__pycache_
 EXPECTED = (
     "aliecs/py.typed",
     "aliecs/service.py",
-    "aliecs/language/expression.lark",
     "aliecs/protocol/aliecs_v1.proto",
     "aliecs/protocol/aliecs_v1_pb2.py",
     "aliecs/protocol/aliecs_v1_pb2.pyi",

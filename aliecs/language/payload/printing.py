@@ -15,7 +15,8 @@ from aliecs.language.payload.value import (
     to_text,
     type_name,
 )
-from aliecs.language.value import Namespace, TextList, float_text
+from aliecs.language.printing import float_text
+from aliecs.language.value import Namespace, TextList
 
 _DEEPEST = 100
 
@@ -212,7 +213,7 @@ def _float_digits(value: float, letter: str, precision: int | None) -> str:
         return "Inf"
     if letter in "gG":
         if precision is None:
-            text = float_text(value, exponent_from=6)
+            text = float_text(value)
         else:
             text = f"{value:.{precision or 1}g}"
         return text.upper() if letter == "G" else text
