@@ -16,7 +16,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from aliecs.api.core import ERROR_CODE, OPERATION_ID, Core
+from aliecs.api.core import OPERATION_ID, Core
 from aliecs.api.message import (
     environment_info,
     role_info,
@@ -39,6 +39,7 @@ from aliecs.language.glob import compile_glob
 from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
+from aliecs.txgrpc.status import ERROR_CODE
 from aliecs.workflow.schema import VariableSpecification, describe_template
 
 CREATION_ERROR_LENGTH = 6000

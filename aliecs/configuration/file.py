@@ -66,11 +66,11 @@ class FileTree:
             self._write(changed(values, changes))
             return True
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str, expected: str | None) -> bool:
         """See `Tree.delete`."""
         with self._locked():
             values = self._read()
-            if key not in values:
+            if key not in values or expected not in (None, values[key]):
                 return False
             self._write({name: value for name, value in values.items() if name != key})
             return True

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aliecs.configuration.file import FileTree
+from aliecs.configuration.remote import RemoteConfigurationService
 from aliecs.configuration.service import LocalConfigurationService
 from aliecs.configuration.sqlite import SqliteTree
 from aliecs.configuration.store import ThreadedStore
@@ -34,18 +35,29 @@ def open_tree(uri: str, working_dir: Path) -> Tree:
                 f"configServiceUri: {uri}: a configuration file ends in {', '.join(_SUFFIXES)}"
             )
         return FileTree(Path(path).absolute())
-    if scheme in ("consul", "apricot") and separator:
+    if scheme == "consul" and separator:
         raise SettingsError(
             f"configServiceUri: {scheme}:// is not available in this version; use sqlite:// or "
             "file:///path.yaml"
         )
     raise SettingsError(
         f"configServiceUri: {uri!r} is no address of a configuration service; use sqlite://, "
-        "sqlite:///path or file:///path.yaml"
+        "sqlite:///path, file:///path.yaml or apricot://host:port"
     )
 
 
-def open_configuration(uri: str, working_dir: Path, reactor: Any) -> IConfigurationService:
-    """The configuration service at `uri`, not started yet. Addresses and errors as `open_tree`;
-    `reactor` is where answers come back to."""
-    return LocalConfigurationService(ThreadedStore(open_tree(uri, working_dir), reactor))
+def is_remote(uri: str) -> bool:
+    """True for the address of a service in another process."""
+    return uri.startswith("apricot://")
+
+
+def open_configuration(
+    uri: str, working_dir: Path, reactor: Any, trim_space: bool = True
+) -> IConfigurationService:
+    """The configuration service at `uri`, not started yet: `apricot://host:port` is one in another
+    process, other addresses and errors are those of `open_tree`. `reactor` is where answers come
+    back to; see `LocalConfigurationService` for `trim_space`."""
+    if is_remote(uri):
+        return RemoteConfigurationService(uri)
+    store = ThreadedStore(open_tree(uri, working_dir), reactor)
+    return LocalConfigurationService(store, reactor, trim_space)

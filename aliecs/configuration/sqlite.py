@@ -79,9 +79,11 @@ class SqliteTree:
                 _set(connection, key, value)
             return True
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str, expected: str | None) -> bool:
         """See `Tree.delete`."""
         with self._transaction() as connection:
+            if expected is not None and _value(connection, key) != expected:
+                return False
             return connection.execute("DELETE FROM entry WHERE key = ?", (key,)).rowcount > 0
 
     @contextlib.contextmanager

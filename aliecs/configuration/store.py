@@ -66,7 +66,7 @@ class ThreadedStore:
     async def delete(self, key: str) -> bool:
         """See `IConfigurationStore.delete`."""
         normal = normal_key(key)
-        return await self._do(lambda: self.tree.delete(normal))
+        return await self._do(lambda: self.tree.delete(normal, None))
 
     async def list(self, prefix: str) -> Sequence[str]:
         """See `IConfigurationStore.list`. A key that ends in a slash is an empty folder."""
@@ -82,6 +82,11 @@ class ThreadedStore:
         normal = normal_key(key)
         changes = {normal: checked_value(key, value)}
         return await self._do(lambda: self.tree.change(changes, (normal, expected)))
+
+    async def compare_and_delete(self, key: str, expected: str) -> bool:
+        """See `IConfigurationStore.compare_and_delete`."""
+        normal = normal_key(key)
+        return await self._do(lambda: self.tree.delete(normal, expected))
 
 
 def _key_or_mark(key: str) -> str:

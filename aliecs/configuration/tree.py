@@ -49,8 +49,8 @@ class Tree(Protocol):
         False, with nothing changed, where it has another. Raises `Conflict` where a key would have
         a value and keys below it."""
 
-    def delete(self, key: str) -> bool:
-        """Remove a key; True where it existed."""
+    def delete(self, key: str, expected: str | None) -> bool:
+        """Remove a key; True where it existed. With `expected`, only where that is its value."""
 
 
 def normal_key(key: str) -> str:

@@ -1,0 +1,134 @@
+"""Processing of payload templates, and other work on payloads that takes its time: in threads.
+
+The template engine is synchronous. It runs here, and what it reads crosses to the reactor, where
+the store is, and back. What one payload may take is bounded by a deadline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.threads import blockingCallFromThread, deferToThread, deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from aliecs.configuration.format import TEMPLATE_TAG
+from aliecs.errors import DeadlineExceeded, NotImplementedYet
+from aliecs.protocol.identifier import IdentifierGenerator
+
+THREADS = 2
+DEADLINE_S = 30.0
+
+T = TypeVar("T")
+
+
+class Templates(Protocol):
+    """A template engine. Its methods may block."""
+
+    def render(
+        self,
+        path: str,
+        variables: Mapping[str, str],
+        read: Callable[[str], str],
+        *,
+        new_id: Callable[[], str],
+        warn: Callable[[str], None],
+    ) -> str:
+        """The processed payload of `path`. `read` gives payloads as they are stored, `new_id` is
+        for templates that want identifiers, `warn` takes what a person should know."""
+
+    def forget(self) -> None:
+        """Read everything anew from now on."""
+
+
+class NoTemplates:
+    """What stands in for an engine: payloads without templates are themselves."""
+
+    def render(
+        self,
+        path: str,
+        variables: Mapping[str, str],
+        read: Callable[[str], str],
+        *,
+        new_id: Callable[[], str],
+        warn: Callable[[str], None],
+    ) -> str:
+        """See `Templates.render`. Raises `NotImplementedYet` for a template."""
+        payload = read(path)
+        tag = TEMPLATE_TAG.search(payload)
+        if tag is not None:
+            line = payload.count("\n", 0, tag.start()) + 1
+            raise NotImplementedYet(
+                f"{path} is a template ({tag[0]} in line {line}); this version does not process "
+                "templates in payloads, only payloads without them, or as they are stored"
+            )
+        return payload
+
+    def forget(self) -> None:
+        """See `Templates.forget`."""
+
+
+@define(eq=False)
+class Processing:
+    """The threads, and the engine that runs in them. `read` gives a payload as it is stored."""
+
+    reactor: Any
+    """`IReactorThreads` and `IReactorTime`, which no type can say together."""
+    read: Callable[[str], Awaitable[str]]
+    templates: Templates = field(factory=NoTemplates)
+    _identifiers: IdentifierGenerator = field(init=False, factory=IdentifierGenerator)
+    _pool: ThreadPool = field(init=False)
+    _log: Logger = field(init=False, factory=Logger)
+
+    def __attrs_post_init__(self) -> None:
+        self._pool = ThreadPool(0, THREADS, "payloads")
+
+    def start(self) -> None:
+        """Be ready."""
+        self._pool.start()
+
+    async def stop(self) -> None:
+        """End the threads, after what they are doing, which may need the reactor meanwhile."""
+        if self._pool.started:
+            await deferToThread(self._pool.stop)
+
+    async def render(self, path: str, variables: Mapping[str, str]) -> str:
+        """The payload of `path`, processed with `variables`."""
+        deadline = time.monotonic() + DEADLINE_S
+        return await self.in_thread(
+            lambda: self.templates.render(
+                path,
+                variables,
+                lambda name: self._read(name, deadline - time.monotonic()),
+                new_id=self._identifiers.new,
+                warn=lambda text: self._log.warn("{path}: {text}", path=path, text=text),
+            )
+        )
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do `work` in one of the threads."""
+        result: T = await deferToThreadPool(self.reactor, self._pool, work)
+        return result
+
+    def _read(self, path: str, left_s: float) -> str:
+        """Read for the engine, whose thread this is."""
+        late = DeadlineExceeded(f"{path}: processing took longer than {DEADLINE_S:g} s")
+        if left_s <= 0:
+            raise late
+
+        async def read() -> str:
+            return await self.read(path)
+
+        def ask() -> Deferred[Any]:
+            return Deferred.fromCoroutine(read()).addTimeout(left_s, self.reactor)
+
+        try:
+            answer: Any = blockingCallFromThread(self.reactor, ask)
+        except TimeoutError:
+            raise late from None
+        payload: str = answer
+        return payload
