@@ -9,7 +9,7 @@ deadline, whatever the store does.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -36,6 +36,7 @@ DEADLINE_S = 30.0
 LARGEST_REPLY = 45_000_000
 """Bytes; clients take no more."""
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 _log = Logger()
@@ -373,7 +374,7 @@ def _path(request: apricot_pb2.ComponentRequest) -> str:
     raise InvalidInput("bad request received: neither a path nor a query")
 
 
-def _understood(read: Any, asked: Any) -> Any:
+def _understood(read: Callable[[A], T], asked: A) -> T:
     """What `read` makes of a part of a request, in the words for a request that makes no sense."""
     try:
         return read(asked)
