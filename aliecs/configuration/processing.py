@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.threads import blockingCallFromThread, deferToThread, deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from aliecs.configuration.format import TEMPLATE_TAG
-from aliecs.errors import DeadlineExceeded, NotImplementedYet
+from aliecs.errors import DeadlineExceeded, NotImplementedYet, Unavailable
 from aliecs.protocol.identifier import IdentifierGenerator
 
 THREADS = 2
@@ -82,6 +82,7 @@ class Processing:
     templates: Templates = field(factory=NoTemplates)
     _identifiers: IdentifierGenerator = field(init=False, factory=IdentifierGenerator)
     _pool: ThreadPool = field(init=False)
+    _reads: set[Deferred[Any]] = field(init=False, factory=set)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
@@ -92,7 +93,10 @@ class Processing:
         self._pool.start()
 
     async def stop(self) -> None:
-        """End the threads, after what they are doing, which may need the reactor meanwhile."""
+        """End the threads, after what they are doing, which may need the reactor meanwhile; what
+        they wait for is given up."""
+        for read in tuple(self._reads):
+            read.cancel()
         if self._pool.started:
             await deferToThread(self._pool.stop)
 
@@ -124,11 +128,20 @@ class Processing:
             return await self.read(path)
 
         def ask() -> Deferred[Any]:
-            return Deferred.fromCoroutine(read()).addTimeout(left_s, self.reactor)
+            reading: Deferred[Any] = Deferred.fromCoroutine(read())
+            self._reads.add(reading)
+            reading.addBoth(self._done, reading)
+            return reading.addTimeout(left_s, self.reactor)
 
         try:
             answer: Any = blockingCallFromThread(self.reactor, ask)
         except TimeoutError:
             raise late from None
+        except CancelledError:
+            raise Unavailable(f"{path}: the configuration service is stopping") from None
         payload: str = answer
         return payload
+
+    def _done(self, result: T, reading: Deferred[Any]) -> T:
+        self._reads.discard(reading)
+        return result
