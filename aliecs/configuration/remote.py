@@ -62,12 +62,19 @@ _EMPTY = apricot_pb2.Empty()
 
 @implementer(IConfigurationService)
 class RemoteConfigurationService:
-    """The service at `apricot://host[:port]`. `call_deadline_s` limits each call."""
+    """The service at `apricot://host[:port]`. `call_deadline_s` limits each call, and
+    `connect_deadline_s` the wait for a connection."""
 
-    def __init__(self, uri: str, call_deadline_s: float = CALL_DEADLINE_S) -> None:
+    def __init__(
+        self,
+        uri: str,
+        call_deadline_s: float = CALL_DEADLINE_S,
+        connect_deadline_s: float = CONNECT_DEADLINE_S,
+    ) -> None:
         target = target_of(uri)
         self.uri = f"apricot://{target}"
         self._call_deadline_s = call_deadline_s
+        self._connect_deadline_s = connect_deadline_s
         self._channel = Channel(target, _OPTIONS)
         self._apricot = Stub(self._channel, APRICOT)
         self._extended = Stub(self._channel, EXTENDED)
@@ -75,7 +82,7 @@ class RemoteConfigurationService:
     async def start(self) -> None:
         """See `IConfigurationService.start`. Raises `Unavailable` where nobody answers."""
         try:
-            await self._channel.ready(CONNECT_DEADLINE_S)
+            await self._channel.ready(self._connect_deadline_s)
         except RpcError as error:
             raise Unavailable(
                 f"no configuration service answers at {self.uri} ({error.message}); is it running, "
@@ -93,7 +100,7 @@ class RemoteConfigurationService:
             return await self._call(self._apricot, method, request)
         except Unavailable:
             try:
-                await self._channel.ready(CONNECT_DEADLINE_S)
+                await self._channel.ready(self._connect_deadline_s)
             except RpcError as error:
                 raise error_of_answer(error, self.uri) from None
             return await self._call(self._apricot, method, request)
