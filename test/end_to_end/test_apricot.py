@@ -1,7 +1,8 @@
-"""The configuration served by real processes: from a core, on its own, and from one to the other."""
+"""The configuration served by real processes: from a core, alone, and from one to another."""
 
 from __future__ import annotations
 
+import signal
 import socket
 import sqlite3
 import urllib.request
@@ -67,7 +68,7 @@ def test_on_its_own(apricot: RunningApricot, tmp_path: Path) -> None:
 def test_what_it_keeps_survives_it(tmp_path: Path) -> None:
     with RunningApricot(tmp_path) as apricot:
         imported(tmp_path, apricot.uri, "{}", "-n")
-    assert apricot.process.returncode == 143
+    assert apricot.process.returncode == -signal.SIGTERM
     assert not (apricot.working_dir / "apricot.json").exists()
     with RunningApricot(tmp_path) as apricot:
         assert coconut(apricot.uri, "show", PATH) == "{}\n"
