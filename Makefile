@@ -9,13 +9,17 @@ TEST_STAMP := $(VENV)/.installed-test
 KEEP ?=
 ARGUMENTS ?=
 
-.PHONY: demo test lint types unit bench protocol clean
+.PHONY: demo test test-tools lint types unit bench protocol clean
 
 demo: $(STAMP)
 	@KEEP=$(KEEP) $(BIN)/python -m aliecs.cli.demo
 
-test: $(TEST_STAMP)
+test: $(TEST_STAMP) test-tools
 	@$(MAKE) --no-print-directory lint types unit
+
+# Servers that tests talk to, fetched once into a folder of the user's. What cannot be had is said.
+test-tools: $(TEST_STAMP)
+	@$(BIN)/python -m test.tools
 
 lint: $(TEST_STAMP)
 	$(BIN)/ruff check aliecs bench docs test twisted

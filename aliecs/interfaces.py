@@ -206,6 +206,10 @@ class IConfigurationStore(Interface):
     def put(key: str, value: str) -> Awaitable[None]:
         """Coroutine. Set a value, making the key where it is missing."""
 
+    def put_all(values: Mapping[str, str]) -> Awaitable[None]:
+        """Coroutine. Set many values, all or none as far as the store can; a key with a slash at
+        its end is an empty folder."""
+
     def delete(key: str) -> Awaitable[bool]:
         """Coroutine. Remove a key; True where it existed."""
 
@@ -442,9 +446,10 @@ class ILoaderSources(Interface):
     def jit_file(repository: str, revision: str, name: str) -> str | None:
         """The text of `jit/<name>` of a repository, None where there is no such file."""
 
-    def generate_dpl(repository: str, revision: str, command: str, environment: str) -> str:
-        """Run a DPL command (already resolved) to generate a workflow; gives its name. `Conflict`
-        or `Unavailable` where this machine cannot."""
+    def generate_dpl(command: str, environment: str) -> str:
+        """Run a DPL command, whose expressions are evaluated, to generate a workflow, unless it was
+        generated before; gives its name. `environment` are assignments such as `A=1 B=2`.
+        `Conflict` where it fails, `Unavailable` where this machine cannot."""
 
 
 @frozen
@@ -482,6 +487,35 @@ class IRepositories(Interface):
         """Coroutine. All repositories sorted by identifier; the position is the index clients
         use."""
 
+    def add(text: str, default_revision: str) -> Awaitable[RepositoryInfo]:
+        """Coroutine. Add a repository, as people write it, for this core and those after it. Its
+        default revision is the one given, or else the first that there is of the global default,
+        `master` and `main`. Raises `Conflict` where it is there, `NotFound` without any such
+        revision, `InvalidInput` for what is no repository of workflows, and `Unavailable`; then
+        nothing is left of it."""
+
+    def remove(identifier: str) -> Awaitable[str]:
+        """Coroutine. Forget a repository, and its clone; a folder of the user's own stays as it
+        is. Gives the new default repository, empty where the default is as it was."""
+
+    def refresh(identifier: str) -> Awaitable[None]:
+        """Coroutine. Fetch what is new in one repository, or for the empty text in all of them at
+        once. Raises what was wrong; what was fetched before goes on to serve."""
+
+    def set_default_repository(identifier: str) -> Awaitable[None]:
+        """Coroutine. Make a repository the default, for this core and those after it. `Conflict`
+        where it is already."""
+
+    def set_global_default_revision(revision: str) -> Awaitable[None]:
+        """Coroutine. Set the default revision of repositories that are added from now on."""
+
+    def set_default_revision(identifier: str, revision: str) -> Awaitable[None]:
+        """Coroutine. Set the default revision of a repository; `NotFound` where it has none such,
+        telling what there is."""
+
+    def revisions(identifier: str) -> Awaitable[Sequence[str]]:
+        """Coroutine. The branches of a repository, then its tags."""
+
     def workflow(expression: str) -> Awaitable[TemplateText]:
         """Coroutine. See `ILoaderSources.workflow`."""
 
@@ -490,6 +524,11 @@ class IRepositories(Interface):
 
     def jit_file(repository: str, revision: str, name: str) -> Awaitable[str | None]:
         """Coroutine. See `ILoaderSources.jit_file`."""
+
+    def generate(name: str, command: str, timeout_s: float) -> Awaitable[None]:
+        """Coroutine. Make the workflow template `name`, and the task templates that it needs, by
+        running `command`, a text for bash, in an empty folder; nothing where they were made before.
+        Every repository has them. `Conflict` where the command fails, `DeadlineExceeded`."""
 
     def templates(
         repository_pattern: str, revision_pattern: str, all_branches: bool, all_tags: bool

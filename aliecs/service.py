@@ -44,6 +44,7 @@ from aliecs.daemon import (
 )
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.facilities import Options as EnvironmentOptions
+from aliecs.environment.generation import Generator
 from aliecs.environment.loading import Loaders
 from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
@@ -143,7 +144,13 @@ class CoreParts:
         )
         await self._begin("repositories", repositories.start(), repositories.stop)
         identifiers = IdentifierGenerator()
-        loaders = Loaders(reactor, configuration, repositories, identifiers)
+        generator = Generator(
+            configuration,
+            repositories,
+            Path(settings.dpl_environment_file),
+            settings.jit_timeout_s,
+        )
+        loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
         loaders.start()
         self._stops.append(("loaders", loaders.stop))
         bus = Bus()

@@ -33,6 +33,7 @@ from twisted.internet.defer import Deferred  # noqa: E402
 from aliecs.backend.simulated import SimulatedBackend, SimulatedHost  # noqa: E402
 from aliecs.configuration.opening import open_configuration  # noqa: E402
 from aliecs.environment.facilities import Facilities, Options  # noqa: E402
+from aliecs.environment.generation import Generator  # noqa: E402
 from aliecs.environment.loading import Loaders  # noqa: E402
 from aliecs.environment.machine import Event  # noqa: E402
 from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager  # noqa: E402
@@ -136,7 +137,8 @@ async def measure(folder: Path, hosts: int, tasks_per_host: int) -> None:
     place = repository(folder, hosts, tasks_per_host)
     repositories = Repositories(configuration, folder, reactor, repositories=[str(place)])
     await repositories.start()
-    loaders = Loaders(reactor, configuration, repositories, identifiers)
+    generator = Generator(configuration, repositories)
+    loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
     loaders.start()
     bus = Bus()
     backend = SimulatedBackend(

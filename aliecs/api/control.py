@@ -1,28 +1,28 @@
 """Every operation of the control API, once, on the messages of the protocol.
 
-gRPC serves `Control` as it is, REST through the JSON mapping of the same messages; what goes beyond
-the reference is in `extended`. What may be asked, and how it is refused, is decided here and
-nowhere else. Nothing here runs an operation: that is the environment's own; a handler starts it and
-waits, and a client that goes away ends its waiting only. The operation's id is in the trailing
-metadata under `aliecs-operation-id`, and an error's stable code under `aliecs-error-code`.
+gRPC serves `Control` as it is, REST through the JSON mapping of the same messages; what concerns
+workflow repositories is in `repository`, what goes beyond the reference in `extended`. What may be
+asked, and how it is refused, is decided here and nowhere else. Nothing here runs an operation: that
+is the environment's own; a handler starts it and waits, and a client that goes away ends its
+waiting only. The operation's id is in the trailing metadata under `aliecs-operation-id`, and an
+error's stable code under `aliecs-error-code`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from attrs import define, field
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from attrs import define
 
-from aliecs.api.core import OPERATION_ID, Core
+from aliecs.api.core import OPERATION_ID
 from aliecs.api.message import (
     environment_info,
     role_info,
     short_task_infos,
     task_info,
 )
+from aliecs.api.repository import RepositoryControl
+from aliecs.api.shield import shielded
 from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest
@@ -32,7 +32,6 @@ from aliecs.errors import (
     InvalidInput,
     NotFound,
     NotImplementedYet,
-    TemplateError,
 )
 from aliecs.event.record import User
 from aliecs.language.glob import compile_glob
@@ -40,18 +39,14 @@ from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.status import ERROR_CODE
-from aliecs.workflow.schema import VariableSpecification, describe_template
 
 CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""
 
 
 @define(eq=False)
-class Control:
+class Control(RepositoryControl):
     """The service `o2control.Control`."""
-
-    core: Core
-    _log: Logger = field(init=False, factory=Logger)
 
     # --- the framework ---------------------------------------------------------------------
 
@@ -100,7 +95,7 @@ class Control:
             await core.backend.teardown()
 
         try:
-            await _shielded(end_everything())
+            await shielded(end_everything())
         finally:
             core.shut_down()
         return o2control_pb2.TeardownReply()
@@ -317,7 +312,7 @@ class Control:
         self, request: o2control_pb2.CleanupTasksRequest, call: ServerCall
     ) -> o2control_pb2.CleanupTasksReply:
         """End tasks that serve no environment: all, or those named."""
-        killed, running = await _shielded(self.core.roster.clean_up(list(request.taskIds)))
+        killed, running = await shielded(self.core.roster.clean_up(list(request.taskIds)))
         return o2control_pb2.CleanupTasksReply(
             killedTasks=await self._task_infos(killed),
             runningTasks=await self._task_infos(running),
@@ -338,64 +333,6 @@ class Control:
             await pace.breathe()
         reply.timestamp = self.core.now_ms()
         return reply
-
-    # --- repositories ----------------------------------------------------------------------
-
-    async def GetWorkflowTemplates(
-        self, request: o2control_pb2.GetWorkflowTemplatesRequest, call: ServerCall
-    ) -> o2control_pb2.GetWorkflowTemplatesReply:
-        """Workflow templates by patterns; those that are not public only with `allWorkflows`."""
-        everything = request.allBranches or request.allTags
-        if everything and request.revisionPattern:
-            raise InvalidInput(
-                "cannot query available workflows: a revision pattern and all branches or tags "
-                "exclude each other"
-            )
-        found = await self.core.repositories.templates(
-            request.repoPattern, request.revisionPattern, request.allBranches, request.allTags
-        )
-        overrides = await self.core.configuration.variables()
-        reply = o2control_pb2.GetWorkflowTemplatesReply()
-        for template in found:
-            await self.core.roster.pace.breathe()
-            try:
-                described = describe_template(template.text)
-            except TemplateError as problem:
-                self._log.warn("template listing: {reason}", reason=problem.message)
-                continue
-            if not (described.public or request.allWorkflows):
-                continue
-            info = reply.workflowTemplates.add(
-                repo=template.repository,
-                template=template.template,
-                revision=template.revision,
-                description=described.description,
-            )
-            for name, specification in described.variables.items():
-                info.varSpecMap[name].CopyFrom(
-                    _variable_specification(name, specification, overrides)
-                )
-        reply.timestamp = self.core.now_ms()
-        return reply
-
-    async def ListRepos(
-        self, request: o2control_pb2.ListReposRequest, call: ServerCall
-    ) -> o2control_pb2.ListReposReply:
-        """Workflow repositories; their position is the index that other calls take."""
-        repositories = await self.core.repositories.list(request.getRevisions)
-        return o2control_pb2.ListReposReply(
-            repos=[
-                o2control_pb2.RepoInfo(
-                    name=one.identifier,
-                    default=one.is_default,
-                    defaultRevision=one.default_revision,
-                    revisions=one.revisions,
-                )
-                for one in repositories
-            ],
-            globalDefaultRevision=self.core.repositories.global_default_revision,
-            timestamp=self.core.now_ms(),
-        )
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -425,21 +362,6 @@ class Control:
         return await short_task_infos(tasks, self.core.backend.framework_id, self.core.roster.pace)
 
 
-async def _shielded(work: Coroutine[Any, Any, Any]) -> Any:
-    """Wait for work that nobody owns but this call, and that goes on when the waiting is
-    cancelled."""
-    running: Deferred[Any] = Deferred.fromCoroutine(work)
-    waiting: Deferred[Any] = Deferred()
-
-    def pass_on(result: Any) -> None:
-        # Deferred.callback takes a Failure for what it is.
-        if not waiting.called:
-            waiting.callback(result)
-
-    running.addBoth(pass_on)
-    return await waiting
-
-
 def _user(message: common_pb2.User) -> User:
     return User.from_message(message)
 
@@ -452,25 +374,3 @@ def _transition_name(number: int) -> str:
     if name in ("NOOP", "GO_ERROR") or number not in known:
         raise InvalidInput(f"cannot prepare invalid transition {name}")
     return name
-
-
-def _variable_specification(
-    name: str, specification: VariableSpecification, overrides: Mapping[str, str]
-) -> o2control_pb2.VarSpecMessage:
-    """A public variable of a template; the configuration's vars override a default's value."""
-    default = specification.default_value
-    if specification.in_defaults:
-        default = overrides.get(name, default)
-    return o2control_pb2.VarSpecMessage(
-        defaultValue=default,
-        type=specification.type,
-        label=specification.label,
-        description=specification.description,
-        widget=specification.widget,
-        panel=specification.panel,
-        allowedValues=specification.allowed_values,
-        index=specification.index,
-        visibleIf=specification.visible_if,
-        enabledIf=specification.enabled_if,
-        rows=specification.rows,
-    )

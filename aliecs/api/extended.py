@@ -5,7 +5,14 @@ from __future__ import annotations
 from attrs import define
 
 from aliecs.api.core import OPERATION_ID, Core
+from aliecs.api.inspection import (
+    MOST_EXPLAINED,
+    explained_role,
+    inspection_reply,
+    too_many_explained,
+)
 from aliecs.api.message import operation_message, record_message
+from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
 from aliecs.errors import InvalidInput, NotFound
 from aliecs.event.record import User
@@ -85,3 +92,37 @@ class ExtendedControl:
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return operation_message(operation)
+
+    async def InspectWorkflow(
+        self, request: aliecs_v1_pb2.InspectWorkflowRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.InspectWorkflowReply:
+        """Look at a workflow without deploying it. What is wrong with it is in the reply; an error
+        is only that there is nothing to look at."""
+        if not request.workflow_template:
+            raise InvalidInput("workflow_template is empty: name a workflow template")
+        wanted = InspectionRequest(
+            request.workflow_template,
+            dict(request.variables),
+            User(name=request.requested_by or call.peer),
+        )
+        return await inspect(
+            self.core.manager.facilities,
+            wanted,
+            lambda inspection: inspection_reply(request, inspection),
+        )
+
+    async def ExplainVariables(
+        self, request: aliecs_v1_pb2.ExplainVariablesRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ExplainVariablesReply:
+        """Where the variables of roles of an environment come from."""
+        environment = self.core.environment(request.environment_id)
+        root = environment.root
+        roles = root.query(request.role) if request.role else [root]
+        if len(roles) > MOST_EXPLAINED:
+            raise too_many_explained(len(roles))
+        origins = environment.origins()
+        reply = aliecs_v1_pb2.ExplainVariablesReply()
+        for role in roles:
+            reply.roles.append(explained_role(origins, role, request.names))
+            await self.core.roster.pace.breathe()
+        return reply

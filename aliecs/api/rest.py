@@ -7,10 +7,9 @@ stream is at `/api/v1/events`, as WebSocket and as server-sent events.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import msgspec
 from attrs import define, field
 from google.protobuf.message import Message
 from klein import Klein
@@ -24,16 +23,31 @@ from werkzeug.exceptions import HTTPException
 from aliecs.api.control import Control
 from aliecs.api.core import OPERATION_ID
 from aliecs.api.extended import ExtendedControl
-from aliecs.api.mapping import from_value, to_json
+from aliecs.api.mapping import from_value, to_json, to_value
+from aliecs.api.request import (
+    arguments,
+    body_of,
+    call_of,
+    flag_of,
+    json_answer,
+    nothing_left,
+    number_of,
+    path_of,
+    problem_answer,
+    remember_operation,
+    seconds_of,
+    template_expression,
+    text_of,
+    variables_of,
+)
 from aliecs.api.stream import EventStream
 from aliecs.environment.machine import Event, parse_event
-from aliecs.errors import AliecsError, InvalidInput
+from aliecs.errors import AliecsError, InvalidInput, NotFound
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 from aliecs.txgrpc.route import ServerCall
 
 LONGEST_WAIT_S = 60.0
-LONGEST_BODY = 4 * 1024 * 1024
 
 Answer = Coroutine[Any, Any, Any]
 
@@ -65,13 +79,21 @@ class Rest:
             ("POST", f"{base}/environments/<environment_id>/transitions", self._transition),
             ("GET", f"{base}/environments/<environment_id>/transitions", self._history),
             ("GET", f"{base}/environments/<environment_id>/roles", self._roles),
+            ("GET", f"{base}/environments/<environment_id>/variables", self._explain),
             ("GET", f"{base}/history", self._ended),
             ("GET", f"{base}/tasks", self._tasks),
             ("GET", f"{base}/tasks/<task_id>", self._task),
             ("GET", f"{base}/tasks/<task_id>/logs", self._task_log),
             ("POST", f"{base}/cleanups", self._clean_up),
             ("GET", f"{base}/repositories", self._repositories),
+            ("POST", f"{base}/repositories", self._add_repository),
+            ("PATCH", f"{base}/repositories", self._change_repositories),
+            ("POST", f"{base}/repositories/refresh", self._refresh_repositories),
+            ("PATCH", f"{base}/repositories/<index>", self._change_repository),
+            ("DELETE", f"{base}/repositories/<index>", self._remove_repository),
+            ("POST", f"{base}/repositories/<index>/refresh", self._refresh_repository),
             ("GET", f"{base}/workflow-templates", self._templates),
+            ("POST", f"{base}/workflow-inspections", self._inspect),
             ("GET", f"{base}/operations", self._operations),
             ("GET", f"{base}/operations/<operation_id>", self._operation),
             ("GET", f"{base}/events", self._events),
@@ -94,11 +116,11 @@ class Rest:
     # --- reads -----------------------------------------------------------------------------
 
     async def _healthy(self, request: Request) -> bytes:
-        return _json(request, {"status": "ok"})
+        return json_answer(request, {"status": "ok"})
 
     async def _ready(self, request: Request) -> bytes:
         ready = self.ready()
-        return _json(request, {"ready": ready}, status=200 if ready else 503)
+        return json_answer(request, {"ready": ready}, status=200 if ready else 503)
 
     async def _framework(self, request: Request) -> bytes:
         asked = o2control_pb2.GetFrameworkInfoRequest()
@@ -114,28 +136,36 @@ class Rest:
 
     async def _environments(self, request: Request) -> bytes:
         asked = o2control_pb2.GetEnvironmentsRequest(
-            showAll=_flag(request, "all", True), showTaskInfos=_flag(request, "tasks", False)
+            showAll=flag_of(request, "all", True), showTaskInfos=flag_of(request, "tasks", False)
         )
         return await self._answer(request, self.control.GetEnvironments, asked)
 
     async def _environment(self, request: Request, environment_id: str) -> bytes:
         asked = o2control_pb2.GetEnvironmentRequest(
-            id=environment_id, showWorkflowTree=_flag(request, "workflow", False)
+            id=environment_id, showWorkflowTree=flag_of(request, "workflow", False)
         )
         return await self._answer(request, self.control.GetEnvironment, asked)
 
     async def _roles(self, request: Request, environment_id: str) -> bytes:
         asked = o2control_pb2.GetRolesRequest(
-            envId=environment_id, pathSpec=_text(request, "path", "*")
+            envId=environment_id, pathSpec=text_of(request, "path", "*")
         )
         return await self._answer(request, self.control.GetRoles, asked)
+
+    async def _explain(self, request: Request, environment_id: str) -> bytes:
+        asked = aliecs_v1_pb2.ExplainVariablesRequest(
+            environment_id=environment_id,
+            role=text_of(request, "role", ""),
+            names=arguments(request, "name"),
+        )
+        return await self._answer(request, self.extended.ExplainVariables, asked)
 
     async def _history(self, request: Request, environment_id: str) -> bytes:
         asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(id=environment_id)
         return await self._answer(request, self.extended.GetEnvironmentHistory, asked)
 
     async def _ended(self, request: Request) -> bytes:
-        asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(limit=_number(request, "limit", 0))
+        asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(limit=number_of(request, "limit", 0))
         return await self._answer(request, self.extended.GetEnvironmentHistory, asked)
 
     async def _tasks(self, request: Request) -> bytes:
@@ -151,32 +181,32 @@ class Rest:
             "stdout": aliecs_v1_pb2.TASK_STREAM_STDOUT,
             "stderr": aliecs_v1_pb2.TASK_STREAM_STDERR,
         }
-        stream = _text(request, "stream", "stdout")
+        stream = text_of(request, "stream", "stdout")
         if stream not in streams:
             raise InvalidInput(f"stream is {stream!r}; it can be stdout or stderr")
         asked = aliecs_v1_pb2.GetTaskLogRequest(
-            task_id=task_id, stream=streams[stream], tail=_number(request, "tail", 200)
+            task_id=task_id, stream=streams[stream], tail=number_of(request, "tail", 200)
         )
         return await self._answer(request, self.extended.GetTaskLog, asked)
 
     async def _repositories(self, request: Request) -> bytes:
         asked = o2control_pb2.ListReposRequest(
-            getRevisions=_text(request, "include", "") == "revisions"
+            getRevisions=text_of(request, "include", "") == "revisions"
         )
         return await self._answer(request, self.control.ListRepos, asked)
 
     async def _templates(self, request: Request) -> bytes:
         asked = o2control_pb2.GetWorkflowTemplatesRequest(
-            repoPattern=_text(request, "repository", ""),
-            revisionPattern=_text(request, "revision", ""),
-            allWorkflows=_flag(request, "all", False),
+            repoPattern=text_of(request, "repository", ""),
+            revisionPattern=text_of(request, "revision", ""),
+            allWorkflows=flag_of(request, "all", False),
         )
         return await self._answer(request, self.control.GetWorkflowTemplates, asked)
 
     async def _operations(self, request: Request) -> bytes:
         asked = aliecs_v1_pb2.ListOperationsRequest(
-            environment_id=_text(request, "environment_id", ""),
-            limit=_number(request, "limit", 100),
+            environment_id=text_of(request, "environment_id", ""),
+            limit=number_of(request, "limit", 100),
         )
         return await self._answer(request, self.extended.ListOperations, asked)
 
@@ -187,25 +217,42 @@ class Rest:
     # --- actions ---------------------------------------------------------------------------
 
     async def _create(self, request: Request) -> bytes:
-        body = _body(request)
+        if flag_of(request, "dry_run", False):
+            return await self._try_creation(request)
+        body = body_of(request)
         asked = from_value(
             {
-                "workflowTemplate": _template_expression(body.pop("template", "")),
-                "vars": _variables(body.pop("variables", {})),
+                "workflowTemplate": template_expression(body.pop("template", "")),
+                "vars": variables_of(body.pop("variables", {})),
                 "autoTransition": body.pop("auto", False),
                 "public": body.pop("public", True),
                 "requestUser": {"name": body.pop("user", "")},
             },
             o2control_pb2.NewEnvironmentRequest,
         )
-        _nothing_left(body, "reason")
+        nothing_left(body, "reason")
         return await self._act(request, self.control.NewEnvironment, asked)
 
+    async def _try_creation(self, request: Request) -> bytes:
+        """What a creation would come to; 422 where its workflow has errors."""
+        body = body_of(request)
+        asked = from_value(
+            {
+                "workflowTemplate": template_expression(body.pop("template", "")),
+                "variables": variables_of(body.pop("variables", {})),
+                "requestedBy": body.pop("user", ""),
+            },
+            aliecs_v1_pb2.InspectWorkflowRequest,
+        )
+        nothing_left(body, "auto", "public", "reason")
+        reply = await self.extended.InspectWorkflow(asked, call_of(request))
+        return json_answer(request, to_value(reply), 200 if reply.valid else 422)
+
     async def _transition(self, request: Request, environment_id: str) -> bytes:
-        body = _body(request)
+        body = body_of(request)
         event = parse_event(str(body.pop("type", "")))
         user = str(body.pop("user", ""))
-        _nothing_left(body, "reason")
+        nothing_left(body, "reason")
         if event is Event.RECOVER:
             recover = aliecs_v1_pb2.RecoverRequest(environment_id=environment_id, requested_by=user)
             return await self._act(request, self.extended.Recover, recover)
@@ -221,25 +268,102 @@ class Rest:
     async def _destroy(self, request: Request, environment_id: str) -> bytes:
         asked = o2control_pb2.DestroyEnvironmentRequest(
             id=environment_id,
-            keepTasks=_flag(request, "keep_tasks", False),
-            allowInRunningState=_flag(request, "allow_in_running_state", False),
-            force=_flag(request, "force", False),
+            keepTasks=flag_of(request, "keep_tasks", False),
+            allowInRunningState=flag_of(request, "allow_in_running_state", False),
+            force=flag_of(request, "force", False),
         )
         return await self._act(request, self.control.DestroyEnvironment, asked)
 
     async def _clean_up(self, request: Request) -> bytes:
-        body = _body(request)
+        body = body_of(request)
         ids = body.pop("taskIds", [])
-        _nothing_left(body, "reason", "kind")
+        nothing_left(body, "reason", "kind")
         asked = from_value({"taskIds": ids}, o2control_pb2.CleanupTasksRequest)
         return await self._answer(request, self.control.CleanupTasks, asked)
+
+    async def _inspect(self, request: Request) -> bytes:
+        """A workflow looked at; as a picture for who asks for one."""
+        body = body_of(request)
+        wants_picture = text_of(request, "format", "json") == "svg"
+        asked = from_value(
+            {
+                "workflowTemplate": template_expression(body.pop("template", "")),
+                "variables": variables_of(body.pop("variables", {})),
+                "requestedBy": body.pop("user", ""),
+                "withTree": body.pop("tree", False),
+                "variablesOf": body.pop("variablesOf", ""),
+                "variableNames": body.pop("variableNames", []),
+                "drawAll": body.pop("drawAll", False),
+                "drawing": "DRAWING_SVG" if wants_picture else "DRAWING_NONE",
+            },
+            aliecs_v1_pb2.InspectWorkflowRequest,
+        )
+        nothing_left(body)
+        if not wants_picture:
+            return await self._answer(request, self.extended.InspectWorkflow, asked)
+        reply = await self.extended.InspectWorkflow(asked, call_of(request))
+        request.setHeader(b"Content-Type", b"image/svg+xml")
+        return reply.drawing.encode()
+
+    # --- repositories ----------------------------------------------------------------------
+
+    async def _add_repository(self, request: Request) -> bytes:
+        body = body_of(request)
+        asked = from_value(
+            {"name": body.pop("name", ""), "defaultRevision": body.pop("defaultRevision", "")},
+            o2control_pb2.AddRepoRequest,
+        )
+        nothing_left(body)
+        request.setResponseCode(201)
+        return await self._answer(request, self.control.AddRepo, asked)
+
+    async def _change_repositories(self, request: Request) -> bytes:
+        body = body_of(request)
+        asked = from_value(
+            {"revision": body.pop("globalDefaultRevision", "")},
+            o2control_pb2.SetGlobalDefaultRevisionRequest,
+        )
+        nothing_left(body)
+        return await self._answer(request, self.control.SetGlobalDefaultRevision, asked)
+
+    async def _change_repository(self, request: Request, index: str) -> bytes:
+        body = body_of(request)
+        revision, is_default = body.pop("defaultRevision", None), body.pop("default", None)
+        nothing_left(body)
+        if (revision is None) == (is_default is None) or is_default not in (None, True):
+            raise InvalidInput("the body has to be {defaultRevision: text} or {default: true}")
+        if is_default:
+            default = o2control_pb2.SetDefaultRepoRequest(index=_index(index))
+            return await self._answer(request, self.control.SetDefaultRepo, default)
+        asked = from_value(
+            {"index": _index(index), "revision": revision},
+            o2control_pb2.SetRepoDefaultRevisionRequest,
+        )
+        reply = await self.control.SetRepoDefaultRevision(asked, call_of(request))
+        if reply.info:
+            there = ", ".join(reply.info.splitlines())
+            raise NotFound(f"the repository has no revision {revision!r}; it has {there}")
+        return json_answer(request, to_value(reply))
+
+    async def _remove_repository(self, request: Request, index: str) -> bytes:
+        asked = o2control_pb2.RemoveRepoRequest(index=_index(index))
+        await self.control.RemoveRepo(asked, call_of(request))
+        request.setResponseCode(204)
+        return b""
+
+    async def _refresh_repositories(self, request: Request) -> bytes:
+        return await self._refresh_repository(request, "-1")
+
+    async def _refresh_repository(self, request: Request, index: str) -> bytes:
+        asked = o2control_pb2.RefreshReposRequest(index=-1 if index == "-1" else _index(index))
+        return await self._answer(request, self.control.RefreshRepos, asked)
 
     # --- how they answer -------------------------------------------------------------------
 
     async def _answer(
         self, request: Request, method: Callable[[Any, ServerCall], Awaitable[Message]], asked: Any
     ) -> bytes:
-        reply = await method(asked, _call(request))
+        reply = await method(asked, call_of(request))
         request.setHeader(b"Content-Type", b"application/json")
         return to_json(reply)
 
@@ -247,8 +371,8 @@ class Rest:
         self, request: Request, method: Callable[[Any, ServerCall], Answer], asked: Any
     ) -> bytes:
         """A long action: its operation at once, or what became of it within `?wait=` seconds."""
-        call = _call(request)
-        wait_s = min(_seconds(request, "wait"), LONGEST_WAIT_S)
+        call = call_of(request)
+        wait_s = min(seconds_of(request, "wait"), LONGEST_WAIT_S)
         work = Deferred.fromCoroutine(method(asked, call))
         operation_id = call.trailing.get(OPERATION_ID)
         if operation_id is None:
@@ -260,17 +384,17 @@ class Rest:
         except TimeoutError:
             status = 202
         except AliecsError as problem:
-            _remember_operation(request, str(operation_id))
+            remember_operation(request, str(operation_id))
             raise problem
         else:
             status = 200
-        _remember_operation(request, str(operation_id))
+        remember_operation(request, str(operation_id))
         request.setResponseCode(status)
         found = aliecs_v1_pb2.GetOperationRequest(id=str(operation_id))
         operation = await self.extended.GetOperation(found, call)
         if operation.state == aliecs_v1_pb2.OPERATION_STATE_FAILED:
             # A transition that failed answers OK to gRPC clients; here it is a problem.
-            _remember_operation(request, operation.id)
+            remember_operation(request, operation.id)
             raise self.control.core.manager.facilities.operations.error(operation.id)
         request.setHeader(b"Content-Type", b"application/json")
         return to_json(operation)
@@ -286,135 +410,23 @@ class Rest:
         error = failure.value
         assert isinstance(error, HTTPException)
         status = error.code or 500
-        return _problem(request, status, error.name, f"{error.name}: {_path(request)}", "path")
+        return problem_answer(
+            request, status, error.name, f"{error.name}: {path_of(request)}", "path"
+        )
 
     def _failed(self, request: Request, failure: Failure) -> bytes:
         error = failure.value
         if isinstance(error, AliecsError):
             title = error.code.replace("_", " ").capitalize()
-            return _problem(request, error.http_status, title, error.message, error.code)
-        self._log.failure("{path} failed", failure, path=_path(request))
-        return _problem(
+            return problem_answer(request, error.http_status, title, error.message, error.code)
+        self._log.failure("{path} failed", failure, path=path_of(request))
+        return problem_answer(
             request, 500, "Internal error", "the core has a fault; see its log", "internal"
         )
 
 
-def _call(request: Request) -> ServerCall:
-    client = request.getClientAddress()
-    return ServerCall(
-        path=_path(request),
-        peer=f"{getattr(client, 'host', '')}:{getattr(client, 'port', '')}",
-        metadata={},
-        remaining_s=None,
-    )
-
-
-def _path(request: Request) -> str:
-    return bytes(request.path).decode("utf-8", "replace")
-
-
-def _json(request: Request, value: Any, status: int = 200) -> bytes:
-    request.setResponseCode(status)
-    request.setHeader(b"Content-Type", b"application/json")
-    return msgspec.json.encode(value)
-
-
-def _remember_operation(request: Request, operation_id: str) -> None:
-    request.setHeader(b"Location", f"/api/v1/operations/{operation_id}".encode())
-
-
-def _problem(request: Request, status: int, title: str, detail: str, code: str) -> bytes:
-    location = request.responseHeaders.getRawHeaders(b"location", [])
-    value = {
-        "type": f"urn:aliecs:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "message": detail,
-        "code": code,
-    }
-    if location:
-        value["operation_id"] = location[0].decode().rsplit("/", 1)[-1]
-    request.setResponseCode(status)
-    request.setHeader(b"Content-Type", b"application/problem+json")
-    return msgspec.json.encode(value)
-
-
-def _body(request: Request) -> dict[str, Any]:
-    raw = request.content.read(LONGEST_BODY + 1) if request.content is not None else b""
-    if len(raw) > LONGEST_BODY:
-        raise InvalidInput(f"the body is longer than {LONGEST_BODY} bytes")
-    try:
-        value = msgspec.json.decode(raw) if raw.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidInput("the body is not a JSON object")
-    return value
-
-
-def _nothing_left(body: Mapping[str, Any], *known: str) -> None:
-    unknown = sorted(set(body) - set(known))
-    if unknown:
-        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)}")
-
-
-def _template_expression(template: Any) -> str:
-    """`"<expression>"`, or `{repository, name, revision}`."""
-    if isinstance(template, str) and template:
-        return template
-    if isinstance(template, dict) and isinstance(template.get("name"), str):
-        expression = str(template["name"])
-        if template.get("repository"):
-            expression = f"{template['repository']}/workflows/{expression}"
-        if template.get("revision"):
-            expression = f"{expression}@{template['revision']}"
-        return expression
-    raise InvalidInput("template is missing: a workflow expression, or an object with a name")
-
-
-def _variables(value: Any) -> dict[str, str]:
-    """Variables are texts; other JSON values become their JSON text, as lists and maps do."""
-    if not isinstance(value, dict):
-        raise InvalidInput("variables is not a JSON object")
-    return {
-        str(key): item if isinstance(item, str) else msgspec.json.encode(item).decode()
-        for key, item in value.items()
-    }
-
-
-def _arguments(request: Request, name: str) -> list[str]:
-    found = request.args or {}
-    return [bytes(item).decode("utf-8", "replace") for item in found.get(name.encode(), [])]
-
-
-def _text(request: Request, name: str, default: str) -> str:
-    values = _arguments(request, name)
-    return values[-1] if values else default
-
-
-def _flag(request: Request, name: str, default: bool) -> bool:
-    text = _text(request, name, str(default)).strip().lower()
-    if text in ("true", "1", ""):
-        return True
-    if text in ("false", "0"):
-        return False
-    raise InvalidInput(f"{name} is {text!r}; it can be true or false")
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = _text(request, name, str(default))
-    if not text.isdecimal() or int(text) > 1_000_000:
-        raise InvalidInput(f"{name} is {text!r}; it has to be a number from 0 to 1000000")
+def _index(text: str) -> int:
+    """The place of a repository in the list. Raises `InvalidInput`."""
+    if not text.isdecimal() or len(text) > 9:
+        raise InvalidInput(f"{text!r} is no place in the list of repositories, counted from 0")
     return int(text)
-
-
-def _seconds(request: Request, name: str) -> float:
-    text = _text(request, name, "0")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise InvalidInput(f"{name} is {text!r}; it has to be a number of seconds")
-    return seconds

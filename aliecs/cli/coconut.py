@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import click
 
 from aliecs.api.mapping import to_value
-from aliecs.cli import configuration, environment, repository, role, task
+from aliecs.cli import configuration, environment, repository, role, task, workflow
 from aliecs.cli.configuration import ConfigurationFailed
 from aliecs.cli.option import Group
 from aliecs.cli.output import state_text
@@ -129,6 +129,7 @@ root.add(role.group, "r")
 root.add(repository.repositories, "repo")
 root.add(repository.templates, "templ")
 root.add(configuration.group, "config", "conf", "c")
+root.add(workflow.group, "w")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from aliecs.configuration.tree import Tree, checked_value, normal_key
+from aliecs.configuration.tree import Tree, checked_value, key_or_mark, normal_key
 from aliecs.interfaces import IConfigurationStore
 
 T = TypeVar("T")
@@ -59,8 +59,8 @@ class ThreadedStore:
         await self._do(lambda: self.tree.change(changes, None))
 
     async def put_all(self, values: Mapping[str, str]) -> None:
-        """Set many values, all or none."""
-        changes = {_key_or_mark(key): checked_value(key, value) for key, value in values.items()}
+        """See `IConfigurationStore.put_all`: all or none."""
+        changes = {key_or_mark(key): checked_value(key, value) for key, value in values.items()}
         await self._do(lambda: self.tree.change(changes, None))
 
     async def delete(self, key: str) -> bool:
@@ -88,6 +88,3 @@ class ThreadedStore:
         normal = normal_key(key)
         return await self._do(lambda: self.tree.delete(normal, expected))
 
-
-def _key_or_mark(key: str) -> str:
-    return normal_key(key) + ("/" if key.endswith("/") else "")

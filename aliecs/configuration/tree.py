@@ -72,6 +72,11 @@ def normal_key(key: str) -> str:
     return normal
 
 
+def key_or_mark(key: str) -> str:
+    """As `normal_key`, with the slash at the end that marks an empty folder."""
+    return normal_key(key) + ("/" if key.endswith("/") else "")
+
+
 def checked_value(key: str, value: str) -> str:
     """`value`, where a store may keep it; raises `InvalidInput` where it is too large or no text
     that can be written down."""

@@ -40,6 +40,7 @@ from aliecs.protocol.message import (
 )
 from aliecs.task.task import Task
 from aliecs.workflow.loader import Workflow
+from aliecs.workflow.origin import Origins
 from aliecs.workflow.role import CallRole, Role, TaskRole
 
 DETECTORS = SYSTEMS
@@ -66,6 +67,8 @@ class Environment:
     base_defaults: Mapping[str, str]
     """The configuration service's defaults, frozen at creation; `base_vars` are its variables."""
     base_vars: Mapping[str, str]
+    requested: frozenset[str] = frozenset()
+    """The names of the variables that came with the request."""
     workflow: Workflow = field(init=False)
     info: WorkflowTemplateInfo = field(init=False, factory=WorkflowTemplateInfo)
     machine: Machine = field(init=False)
@@ -99,6 +102,12 @@ class Environment:
     def root(self) -> Role:
         """The root role of the tree."""
         return self.workflow.root
+
+    def origins(self) -> Origins:
+        """What is needed to tell where variables come from."""
+        own = set(self.facilities.options.defaults)
+        configured = (set(self.base_defaults) - own) | set(self.base_vars)
+        return Origins(self.facilities.templates.of_file, self.requested, frozenset(configured))
 
     # --- the machine's core ----------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from aliecs.errors import Conflict, DeadlineExceeded, Unavailable
+from aliecs.environment.generation import Generator
+from aliecs.errors import Conflict, DeadlineExceeded
 from aliecs.interfaces import (
     IConfigurationService,
     ILoaderSources,
@@ -41,6 +42,7 @@ class Loaders:
     configuration: IConfigurationService
     repositories: IRepositories
     identifiers: IdentifierGenerator
+    generator: Generator
     _pool: ThreadPool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -69,6 +71,7 @@ class Loaders:
             self.configuration,
             self.repositories,
             self.identifiers,
+            self.generator,
             effects,
             time.monotonic() + deadline_s,
         )
@@ -85,6 +88,7 @@ class LoaderSources:
     _configuration: IConfigurationService
     _repositories: IRepositories
     _identifiers: IdentifierGenerator
+    _generator: Generator
     _effects: bool
     _deadline: float
 
@@ -134,11 +138,9 @@ class LoaderSources:
         """See `ILoaderSources`."""
         return self._ask(lambda: self._repositories.jit_file(repository, revision, name))
 
-    def generate_dpl(self, repository: str, revision: str, command: str, environment: str) -> str:
-        """See `ILoaderSources`. This machine has no generator of DPL workflows."""
-        raise Unavailable(
-            "this core cannot generate DPL workflows: choose a workflow template instead"
-        )
+    def generate_dpl(self, command: str, environment: str) -> str:
+        """See `ILoaderSources`. What is generated is kept, but has no effect on anything."""
+        return self._ask(lambda: self._generator.generate(command, environment))
 
     def _ask(self, question: Callable[[], Awaitable[_T]]) -> _T:
         left_s = self._deadline - time.monotonic()

@@ -223,6 +223,7 @@ class Manager:
             ),
             base_defaults={**self.facilities.options.defaults, **defaults},
             base_vars=variables,
+            requested=frozenset(request.variables),
         )
         environment.info = WorkflowTemplateInfo(path=request.expression)
         environment.react = self._react

@@ -13,11 +13,8 @@ from typing import Any
 from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput
 from aliecs.language.value import ExpressionError, Function, Namespace, from_json, to_json
 
-DPL_ENVIRONMENT = "source /etc/profile.d/o2.sh && "
-"""What is put before a DPL command to find its programs."""
 
-
-def _told(function: Callable[..., str]) -> Callable[..., str]:
+def _told(name: str, function: Callable[..., str]) -> Callable[..., str]:
     """`function`, with its failure turned into a text and a warning."""
 
     def call(scope: Any, *arguments: str) -> str:
@@ -27,7 +24,7 @@ def _told(function: Callable[..., str]) -> Callable[..., str]:
             raise
         except AliecsError as error:
             asked = ", ".join(map(repr, arguments))
-            scope.warn(f"{function.__name__.strip('_')}({asked}) failed: {error}")
+            scope.warn(f"{name}({asked}) failed: {error}")
             return to_json({"error": str(error)})
 
     return call
@@ -122,14 +119,12 @@ def _jit_text(scope: Any, name: str) -> str | None:
 
 
 def _generated(scope: Any, text: str, what: str) -> str:
-    repository, revision = scope.repository
     try:
         command = scope.for_text(what).render(text)
     except ExpressionError as error:
         raise ExpressionError(f"{what}: the DPL command cannot be resolved: {error}") from error
-    name: str = scope.ask(what).generate_dpl(
-        repository, revision, DPL_ENVIRONMENT + command, scope.variables.get("jit_env_vars", "")
-    )
+    environment = scope.variables.get("jit_env_vars", "")
+    name: str = scope.ask(what).generate_dpl(command, environment)
     return name
 
 
@@ -145,23 +140,27 @@ NAMESPACES: Mapping[str, Namespace] = {
     "config": _namespace(
         "config",
         {
-            "Get": (_told(_get), 1),
-            "GetLegacy": (_told(_get_legacy), 1),
-            "Resolve": (_told(_resolve), 4),
-            "ResolvePath": (_told(_resolve_path), 1),
+            "Get": (_told("config.Get", _get), 1),
+            "GetLegacy": (_told("config.GetLegacy", _get_legacy), 1),
+            "Resolve": (_told("config.Resolve", _resolve), 4),
+            "ResolvePath": (_told("config.ResolvePath", _resolve_path), 1),
         },
     ),
     "inventory": _namespace(
         "inventory",
         {
-            "DetectorForHost": (_told(_detector_for_host), 1),
-            "DetectorsForHosts": (_told(_detectors_for_hosts), 1),
+            "DetectorForHost": (_told("inventory.DetectorForHost", _detector_for_host), 1),
+            "DetectorsForHosts": (_told("inventory.DetectorsForHosts", _detectors_for_hosts), 1),
             "CRUCardsForHost": (_cards_for_host, 1),
-            "EndpointsForCRUCard": (_told(_endpoints_for_card), 2),
+            "EndpointsForCRUCard": (_told("inventory.EndpointsForCRUCard", _endpoints_for_card), 2),
         },
     ),
     "runtime": _namespace(
-        "runtime", {"Get": (_told(_runtime_get), 2), "Set": (_told(_runtime_set), 3)}
+        "runtime",
+        {
+            "Get": (_told("runtime.Get", _runtime_get), 2),
+            "Set": (_told("runtime.Set", _runtime_set), 3),
+        },
     ),
 }
 """Available to every template."""

@@ -20,6 +20,12 @@ class TaskStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_STREAM_UNSPECIFIED: _ClassVar[TaskStream]
     TASK_STREAM_STDOUT: _ClassVar[TaskStream]
     TASK_STREAM_STDERR: _ClassVar[TaskStream]
+
+class Drawing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRAWING_NONE: _ClassVar[Drawing]
+    DRAWING_SVG: _ClassVar[Drawing]
+    DRAWING_TEXT: _ClassVar[Drawing]
 OPERATION_STATE_UNSPECIFIED: OperationState
 OPERATION_STATE_RUNNING: OperationState
 OPERATION_STATE_SUCCEEDED: OperationState
@@ -28,6 +34,9 @@ OPERATION_STATE_ABORTED: OperationState
 TASK_STREAM_UNSPECIFIED: TaskStream
 TASK_STREAM_STDOUT: TaskStream
 TASK_STREAM_STDERR: TaskStream
+DRAWING_NONE: Drawing
+DRAWING_SVG: Drawing
+DRAWING_TEXT: Drawing
 
 class Operation(_message.Message):
     __slots__ = ("id", "kind", "state", "environment_id", "requested_by", "started_ms", "ended_ms", "error", "current_step", "done", "total")
@@ -188,3 +197,285 @@ class RecoverRequest(_message.Message):
     environment_id: str
     requested_by: str
     def __init__(self, environment_id: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class InspectWorkflowRequest(_message.Message):
+    __slots__ = ("workflow_template", "variables", "requested_by", "with_tree", "variables_of", "variable_names", "drawing", "draw_all")
+    class VariablesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    WORKFLOW_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    WITH_TREE_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_OF_FIELD_NUMBER: _ClassVar[int]
+    VARIABLE_NAMES_FIELD_NUMBER: _ClassVar[int]
+    DRAWING_FIELD_NUMBER: _ClassVar[int]
+    DRAW_ALL_FIELD_NUMBER: _ClassVar[int]
+    workflow_template: str
+    variables: _containers.ScalarMap[str, str]
+    requested_by: str
+    with_tree: bool
+    variables_of: str
+    variable_names: _containers.RepeatedScalarFieldContainer[str]
+    drawing: Drawing
+    draw_all: bool
+    def __init__(self, workflow_template: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., requested_by: _Optional[str] = ..., with_tree: _Optional[bool] = ..., variables_of: _Optional[str] = ..., variable_names: _Optional[_Iterable[str]] = ..., drawing: _Optional[_Union[Drawing, str]] = ..., draw_all: _Optional[bool] = ...) -> None: ...
+
+class Problem(_message.Message):
+    __slots__ = ("text", "file", "line", "role")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    file: str
+    line: int
+    role: str
+    def __init__(self, text: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[str] = ...) -> None: ...
+
+class InspectWorkflowReply(_message.Message):
+    __slots__ = ("valid", "name", "description", "repository", "revision", "errors", "warnings", "role_count", "task_count", "call_count", "host_count", "root", "steps", "explained", "drawing")
+    VALID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    REPOSITORY_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CALL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HOST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ROOT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    EXPLAINED_FIELD_NUMBER: _ClassVar[int]
+    DRAWING_FIELD_NUMBER: _ClassVar[int]
+    valid: bool
+    name: str
+    description: str
+    repository: str
+    revision: str
+    errors: _containers.RepeatedCompositeFieldContainer[Problem]
+    warnings: _containers.RepeatedCompositeFieldContainer[Problem]
+    role_count: int
+    task_count: int
+    call_count: int
+    host_count: int
+    root: InspectedRole
+    steps: _containers.RepeatedCompositeFieldContainer[HookStep]
+    explained: _containers.RepeatedCompositeFieldContainer[ExplainedRole]
+    drawing: str
+    def __init__(self, valid: _Optional[bool] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., repository: _Optional[str] = ..., revision: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., role_count: _Optional[int] = ..., task_count: _Optional[int] = ..., call_count: _Optional[int] = ..., host_count: _Optional[int] = ..., root: _Optional[_Union[InspectedRole, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[HookStep, _Mapping]]] = ..., explained: _Optional[_Iterable[_Union[ExplainedRole, _Mapping]]] = ..., drawing: _Optional[str] = ...) -> None: ...
+
+class InspectedConstraint(_message.Message):
+    __slots__ = ("attribute", "value")
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    attribute: str
+    value: str
+    def __init__(self, attribute: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class InspectedChannel(_message.Message):
+    __slots__ = ("name", "type", "transport", "addressing", "target", "global_alias", "send_buffer_size", "receive_buffer_size", "rate_logging")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TRANSPORT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSING_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    GLOBAL_ALIAS_FIELD_NUMBER: _ClassVar[int]
+    SEND_BUFFER_SIZE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_BUFFER_SIZE_FIELD_NUMBER: _ClassVar[int]
+    RATE_LOGGING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    transport: str
+    addressing: str
+    target: str
+    global_alias: str
+    send_buffer_size: int
+    receive_buffer_size: int
+    rate_logging: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., transport: _Optional[str] = ..., addressing: _Optional[str] = ..., target: _Optional[str] = ..., global_alias: _Optional[str] = ..., send_buffer_size: _Optional[int] = ..., receive_buffer_size: _Optional[int] = ..., rate_logging: _Optional[str] = ...) -> None: ...
+
+class InspectedTask(_message.Message):
+    __slots__ = ("class_name", "control_mode", "host", "command", "shell", "arguments", "environment", "user", "stdout", "stderr", "wants_cpus", "wants_memory_mb", "constraints", "bind", "connect", "properties")
+    class PropertiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_MODE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    SHELL_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    STDOUT_FIELD_NUMBER: _ClassVar[int]
+    STDERR_FIELD_NUMBER: _ClassVar[int]
+    WANTS_CPUS_FIELD_NUMBER: _ClassVar[int]
+    WANTS_MEMORY_MB_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    BIND_FIELD_NUMBER: _ClassVar[int]
+    CONNECT_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    class_name: str
+    control_mode: str
+    host: str
+    command: str
+    shell: bool
+    arguments: _containers.RepeatedScalarFieldContainer[str]
+    environment: _containers.RepeatedScalarFieldContainer[str]
+    user: str
+    stdout: str
+    stderr: str
+    wants_cpus: float
+    wants_memory_mb: float
+    constraints: _containers.RepeatedCompositeFieldContainer[InspectedConstraint]
+    bind: _containers.RepeatedCompositeFieldContainer[InspectedChannel]
+    connect: _containers.RepeatedCompositeFieldContainer[InspectedChannel]
+    properties: _containers.ScalarMap[str, str]
+    def __init__(self, class_name: _Optional[str] = ..., control_mode: _Optional[str] = ..., host: _Optional[str] = ..., command: _Optional[str] = ..., shell: _Optional[bool] = ..., arguments: _Optional[_Iterable[str]] = ..., environment: _Optional[_Iterable[str]] = ..., user: _Optional[str] = ..., stdout: _Optional[str] = ..., stderr: _Optional[str] = ..., wants_cpus: _Optional[float] = ..., wants_memory_mb: _Optional[float] = ..., constraints: _Optional[_Iterable[_Union[InspectedConstraint, _Mapping]]] = ..., bind: _Optional[_Iterable[_Union[InspectedChannel, _Mapping]]] = ..., connect: _Optional[_Iterable[_Union[InspectedChannel, _Mapping]]] = ..., properties: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class InspectedRole(_message.Message):
+    __slots__ = ("name", "path", "kind", "file", "line", "defaults", "variables", "user_variables", "constraints", "critical", "trigger", "timeout", "func", "return_variable", "task", "roles")
+    class DefaultsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class VariablesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class UserVariablesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    DEFAULTS_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    USER_VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    CRITICAL_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_FIELD_NUMBER: _ClassVar[int]
+    AWAIT_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    FUNC_FIELD_NUMBER: _ClassVar[int]
+    RETURN_VARIABLE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    path: str
+    kind: str
+    file: str
+    line: int
+    defaults: _containers.ScalarMap[str, str]
+    variables: _containers.ScalarMap[str, str]
+    user_variables: _containers.ScalarMap[str, str]
+    constraints: _containers.RepeatedCompositeFieldContainer[InspectedConstraint]
+    critical: bool
+    trigger: str
+    timeout: str
+    func: str
+    return_variable: str
+    task: InspectedTask
+    roles: _containers.RepeatedCompositeFieldContainer[InspectedRole]
+    def __init__(self, name: _Optional[str] = ..., path: _Optional[str] = ..., kind: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., defaults: _Optional[_Mapping[str, str]] = ..., variables: _Optional[_Mapping[str, str]] = ..., user_variables: _Optional[_Mapping[str, str]] = ..., constraints: _Optional[_Iterable[_Union[InspectedConstraint, _Mapping]]] = ..., critical: _Optional[bool] = ..., trigger: _Optional[str] = ..., timeout: _Optional[str] = ..., func: _Optional[str] = ..., return_variable: _Optional[str] = ..., task: _Optional[_Union[InspectedTask, _Mapping]] = ..., roles: _Optional[_Iterable[_Union[InspectedRole, _Mapping]]] = ..., **kwargs) -> None: ...
+
+class HookStep(_message.Message):
+    __slots__ = ("transition", "moment", "weight", "kind", "role", "what", "timeout", "critical")
+    TRANSITION_FIELD_NUMBER: _ClassVar[int]
+    MOMENT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CRITICAL_FIELD_NUMBER: _ClassVar[int]
+    transition: str
+    moment: str
+    weight: int
+    kind: str
+    role: str
+    what: str
+    timeout: str
+    critical: bool
+    def __init__(self, transition: _Optional[str] = ..., moment: _Optional[str] = ..., weight: _Optional[int] = ..., kind: _Optional[str] = ..., role: _Optional[str] = ..., what: _Optional[str] = ..., timeout: _Optional[str] = ..., critical: _Optional[bool] = ...) -> None: ...
+
+class VariableOrigin(_message.Message):
+    __slots__ = ("layer", "role", "source", "file", "line")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    layer: str
+    role: str
+    source: str
+    file: str
+    line: int
+    def __init__(self, layer: _Optional[str] = ..., role: _Optional[str] = ..., source: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ...) -> None: ...
+
+class OverriddenValue(_message.Message):
+    __slots__ = ("value", "origin")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    origin: VariableOrigin
+    def __init__(self, value: _Optional[str] = ..., origin: _Optional[_Union[VariableOrigin, _Mapping]] = ...) -> None: ...
+
+class ExplainedVariable(_message.Message):
+    __slots__ = ("name", "value", "origin", "overrides")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    origin: VariableOrigin
+    overrides: _containers.RepeatedCompositeFieldContainer[OverriddenValue]
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[_Union[VariableOrigin, _Mapping]] = ..., overrides: _Optional[_Iterable[_Union[OverriddenValue, _Mapping]]] = ...) -> None: ...
+
+class ExplainedRole(_message.Message):
+    __slots__ = ("role", "variables")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    variables: _containers.RepeatedCompositeFieldContainer[ExplainedVariable]
+    def __init__(self, role: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[ExplainedVariable, _Mapping]]] = ...) -> None: ...
+
+class ExplainVariablesRequest(_message.Message):
+    __slots__ = ("environment_id", "role", "names")
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    role: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, environment_id: _Optional[str] = ..., role: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExplainVariablesReply(_message.Message):
+    __slots__ = ("roles",)
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    roles: _containers.RepeatedCompositeFieldContainer[ExplainedRole]
+    def __init__(self, roles: _Optional[_Iterable[_Union[ExplainedRole, _Mapping]]] = ...) -> None: ...

@@ -9,6 +9,7 @@ repository: bare, with its branches under `refs/remotes/origin/` and its tags un
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -111,6 +112,11 @@ class GitFolder:
                 return []
             return sorted(str(entry.name) for entry in tree if isinstance(entry, pygit2.Blob))
 
+    def has_folder(self, commit: str, folder: str) -> bool:
+        """True where there is such a folder."""
+        with self._opened() as repository:
+            return isinstance(_entry(repository, commit, folder), pygit2.Tree)
+
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Any]:
         try:
@@ -179,6 +185,22 @@ class Clone(GitFolder):
             raise Unavailable(f"the repository {self.identifier}: {error}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+    def remove(self, root: Path) -> None:
+        """Remove the clone, and the folders above it up to `root` that are empty then."""
+        try:
+            if self.exists:
+                # Out of its place in one step: whoever reads it finds all of it or nothing.
+                gone = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.path.parent))
+                self.path.rename(gone / "removed")
+                shutil.rmtree(gone)
+            for folder in self.path.parents:
+                if folder == root or not folder.is_relative_to(root):
+                    break
+                folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise Unavailable(f"the repository {self.identifier}: {error}") from error
 
     def _make(self, folder: Path) -> None:
         repository = pygit2.init_repository(str(folder), bare=True)

@@ -76,6 +76,12 @@ class LocalFolder:
             return self._git.names(commit, folder)
         return sorted(file.name for file in self._files(folder))
 
+    def has_folder(self, commit: str, folder: str) -> bool:
+        """True where there is such a folder."""
+        if not commit.startswith(_ID_PREFIX):
+            return self._git.has_folder(commit, folder)
+        return (self.path / folder).is_dir()
+
     def _files(self, folder: str) -> list[Path]:
         try:
             files = [file for file in (self.path / folder).iterdir() if file.is_file()]

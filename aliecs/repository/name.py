@@ -23,6 +23,7 @@ LOCAL_REVISION = "local"
 
 _PREFIX = re.compile(r"(?:https://|(ssh://))?(?:git@)?", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_REVISION = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\@]{1,250}")
 _NAME = re.compile(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*")
 
 
@@ -172,6 +173,14 @@ def checked_file_name(name: str, what: str) -> str:
     """`name`, where it stays inside its folder; `what` is told of it otherwise. Raises
     `InvalidInput`."""
     return _checked(name, what)
+
+
+def checked_revision(revision: str) -> str:
+    """`revision`, where it can be one: not empty, and of characters that git allows in names.
+    Raises `InvalidInput`."""
+    if not _REVISION.fullmatch(revision):
+        raise InvalidInput(f"{revision[:100]!r} is not the name of a revision")
+    return revision
 
 
 def _checked(name: str, whole: str) -> str:

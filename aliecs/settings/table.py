@@ -193,6 +193,12 @@ class Settings:
     jit_timeout_s: float = _setting(
         DURATION, 30.0, "how long one command that generates a workflow may take", key="jitTimeout"
     )
+    dpl_environment_file: str = _setting(
+        FILE,
+        "/etc/profile.d/o2.sh",
+        """shell text that makes the programs of DPL known, sourced before every command that
+        generates a workflow; where it is missing, none can be generated""",
+    )
 
     backend: str = _setting(
         choice("local"), "local", "where tasks run: `local` is this machine", section="Tasks"

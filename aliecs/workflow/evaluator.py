@@ -70,6 +70,9 @@ class Evaluator:
     library: Library
     sources: ILoaderSources
     dump: Callable[[str, str], None] | None = None
+    put_aside: Callable[[TemplateError], None] | None = None
+    """Takes the errors of fields that can stay as they are written; None where every error counts
+    at once."""
     warnings: dict[Diagnostic, None] = field(factory=dict)
     """In the order of their first appearance, each once."""
     location: Location = field(factory=lambda: Location(""))
@@ -84,7 +87,7 @@ class Evaluator:
         scope = self.scope(template.role, surroundings, surroundings.layers, None)
         scope = evolve(scope, library=plain, role=None)
         if template.range is not None:
-            text = self.text(template.range, scope, "range")
+            text = self.needed(template.range, scope, "range")
             yield from self._listed(text, template.range)
             return
         assert template.begin is not None
@@ -107,7 +110,7 @@ class Evaluator:
         raise self.error(source, f"'range' must be a JSON list of strings, not {text[:200]!r}")
 
     def _bound(self, source: Field, scope: Scope, what: str) -> int:
-        text = self.text(source, scope, what)
+        text = self.needed(source, scope, what)
         value = integer_of(text)
         if value is None:
             raise self.error(source, f"{what!r} must be a whole number, not {text!r}")
@@ -136,7 +139,7 @@ class Evaluator:
 
     def enabled(self, template: RoleTemplate, scope: Scope) -> bool:
         try:
-            text = self.text(template.enabled, scope, "enabled")
+            text = self.needed(template.enabled, scope, "enabled")
         except TemplateError as error:
             # Production templates rely on such a role just not being there.
             self.warn(f"the role is disabled, because {error.reason}")
@@ -162,7 +165,18 @@ class Evaluator:
         return evolve(channel, target=target.strip(), global_alias=alias)
 
     def text(self, source: Field, scope: Scope, what: str) -> str:
-        """A field, evaluated. Raises `TemplateError`."""
+        """A field, evaluated; as it is written where that cannot be and its error can be put aside.
+        Raises `TemplateError`."""
+        try:
+            return self.needed(source, scope, what)
+        except TemplateError as error:
+            if self.put_aside is None:
+                raise
+            self.put_aside(error)
+            return source.text
+
+    def needed(self, source: Field, scope: Scope, what: str) -> str:
+        """A field without whose value there is nothing to go on with. Raises `TemplateError`."""
         if "{{" not in source.text:
             return source.text
         self.location = Location(self.location.file, source.line)

@@ -9,7 +9,7 @@ needs from outside it asks of the `ILoaderSources`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import Factory, define, evolve, field, frozen
@@ -39,6 +39,7 @@ from aliecs.language.value import ExpressionError
 from aliecs.language.variables import Layers
 from aliecs.workflow.evaluator import MOST_ROLES, Evaluator, Place, Surroundings, Unborn
 from aliecs.workflow.moment import leaf_complaints
+from aliecs.workflow.problem import Problems
 from aliecs.workflow.role import (
     NO_VARIABLES,
     AggregatorRole,
@@ -67,8 +68,6 @@ __all__ = ["LoadRequest", "TemplateCache", "Workflow", "load"]
 DEEPEST_INCLUDE = 20
 MOST_TEMPLATES = 200
 """Parsed templates that a cache keeps."""
-MOST_ERRORS = 100
-"""Errors that one load collects before it gives up."""
 
 
 @define
@@ -88,6 +87,14 @@ class TemplateCache:
                 self._templates.pop(next(iter(self._templates)), None)
             self._templates[key] = template
         return template
+
+    def of_file(self, file: str) -> WorkflowTemplate | None:
+        """The template of that name (see `TemplateText.file`), None where it is not kept."""
+        # A copy: other loads go on meanwhile.
+        for template in list(self._templates.values()):
+            if template.text.file == file:
+                return template
+        return None
 
 
 @frozen
@@ -109,6 +116,9 @@ class LoadRequest:
     """False for a load that must write nothing; the sources refuse to, too."""
     dump: Callable[[str, str], None] | None = None
     """Writes a file for `util.Dump`."""
+    thorough: bool = False
+    """True for a check: a field that cannot be evaluated stays as it is written, and loading goes
+    on, so that as much as possible of what is wrong is found at once."""
 
 
 def load(
@@ -120,11 +130,30 @@ def load(
     where there is no such workflow, `InvalidInput` for variables of roles that do not exist, and
     what the sources raise where they cannot be reached or have run out of time.
     """
+    workflow, errors = try_load(request, sources, cache)
+    if errors:
+        raise errors[0] if len(errors) == 1 else TemplateErrors(errors)
+    assert workflow is not None
+    return workflow
+
+
+def try_load(
+    request: LoadRequest, sources: ILoaderSources, cache: TemplateCache | None = None
+) -> tuple[Workflow | None, Sequence[TemplateError]]:
+    """As `load`, but the errors of templates are given and not raised, together with as much of the
+    workflow as could be made, None where that is nothing."""
     if "://" in request.expression:
         raise InvalidInput(
             f"{request.expression!r} is an address; give the name of a workflow template"
         )
-    return _Load(request, sources, cache or TemplateCache()).workflow()
+    attempt = _Load(request, sources, cache or TemplateCache())
+    try:
+        workflow = attempt.workflow()
+    except TemplateErrors as several:
+        return None, several.errors
+    except TemplateError as error:
+        return None, (error,)
+    return workflow, attempt.problems.errors()
 
 
 @define
@@ -153,8 +182,9 @@ class _Load:
         functions = {**ROLE_FUNCTIONS, **DPL_FUNCTIONS}
         library = make_library(cache.compiler, request.plugin_functions, functions)
         dump = request.dump if request.effects else None
-        self.evaluator = Evaluator(library, sources, dump)
-        self.errors: list[TemplateError] = []
+        self.problems = Problems()
+        put_aside = self._put_aside if request.thorough else None
+        self.evaluator = Evaluator(library, sources, dump, put_aside)
         self.class_texts: dict[str, TemplateText] = {}
         self.classes: dict[str, TemplateText] = {}
         self.roles = 0
@@ -166,7 +196,8 @@ class _Load:
             {**environment_wide, "environment_id": request.environment_id},
         )
 
-    def workflow(self) -> Workflow:
+    def workflow(self) -> Workflow | None:
+        """The workflow; None, or a part of it, where there are `problems`."""
         text = self.sources.workflow(self.request.expression)
         template = self.cache.template(text)
         self._check_name(template)
@@ -177,12 +208,12 @@ class _Load:
             roles = self._collected([template.root], surroundings)
         except _TooManyErrors:
             roles = ()
-        if self.errors:
-            raise self.errors[0] if len(self.errors) == 1 else TemplateErrors(self.errors)
+        if not roles and len(self.problems):
+            return None
         if not roles:
             reason = "nothing is left to run: the root role, or every role below it, is disabled"
             raise TemplateError(reason, template.root.location, template.name)
-        if self.unused_targets:
+        if self.unused_targets and not len(self.problems):
             paths = ", ".join(sorted(self.unused_targets))
             raise InvalidInput(f"there are variables for roles that do not exist: {paths}")
         (root,) = roles
@@ -202,7 +233,7 @@ class _Load:
         expected = template.text.path.rsplit("/", 1)[-1].removesuffix(".yaml")
         if template.name != expected:
             reason = f"the name {template.name!r} differs from that of the file, {expected!r}"
-            raise TemplateError(reason, template.root.location)
+            self._put_aside(TemplateError(reason, template.root.location))
 
     def _keep_warnings(self, template: WorkflowTemplate) -> None:
         self.evaluator.warnings.update(dict.fromkeys(template.warnings))
@@ -227,8 +258,8 @@ class _Load:
         return tuple(roles)
 
     def _put_aside(self, error: TemplateError) -> None:
-        self.errors.append(error)
-        if len(self.errors) >= MOST_ERRORS:
+        self.problems.add(error)
+        if self.problems.is_full:
             raise _TooManyErrors
 
     def _iterate(
@@ -329,10 +360,10 @@ class _Load:
         self, template: AggregatorTemplate, common: _Common, surroundings: Surroundings
     ) -> Role | None:
         role = AggregatorRole(**common.fields, **self._lists(common))
-        errors = len(self.errors)
+        problems = len(self.problems)
         inner = Surroundings(role, common.inner, surroundings.place)
         children = self._collected(list(template.roles), inner)
-        if not children and len(self.errors) == errors:
+        if not children and len(self.problems) == problems:
             return None
         role.adopt(children)
         return role
@@ -341,7 +372,7 @@ class _Load:
         self, template: TaskTemplate, common: _Common, surroundings: Surroundings
     ) -> TaskRole:
         traits = self._traits(template, common.scope)
-        load = self.evaluator.text(template.load, common.scope, "load")
+        load = self.evaluator.needed(template.load, common.scope, "load")
         identifier = self._class_identifier(load, template.load, surroundings.place)
         role = TaskRole(
             **common.fields, **traits, **self._lists(common), class_identifier=identifier
@@ -382,7 +413,7 @@ class _Load:
         local: Mapping[str, str] | None,
     ) -> Role | None:
         """The root of another template, under the include's name, with what both of them say."""
-        text = self.evaluator.text(template.include, common.scope, "include")
+        text = self.evaluator.needed(template.include, common.scope, "include")
         lists = self._lists(common)
         included = self._included(text, template.include, surroundings.place)
         place = Place(
@@ -398,6 +429,7 @@ class _Load:
         role = self._role(renamed, inner, local)
         if role is None:
             return None
+        role.included_at = template.location
         for layer in ("defaults", "variables", "user_variables"):
             merged = {**common.fields[layer], **getattr(role, layer)}
             setattr(role, layer, merged or NO_VARIABLES)

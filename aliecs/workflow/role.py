@@ -54,6 +54,8 @@ class Role:
     parent: AggregatorRole | None
     location: Location
     """Where its template is."""
+    included_at: Location | None = None
+    """Where the include is that it is the body of."""
     defaults: Variables = NO_VARIABLES
     variables: Variables = NO_VARIABLES
     user_variables: Variables = NO_VARIABLES
@@ -351,6 +353,7 @@ def role_to_document(role: Role) -> dict[str, Any]:
     document: dict[str, Any] = {
         "name": role.name,
         "location": [role.location.file, role.location.line],
+        "included_at": [role.included_at.file, role.included_at.line] if role.included_at else None,
         "defaults": dict(role.defaults),
         "variables": dict(role.variables),
         "user_variables": dict(role.user_variables),
@@ -391,6 +394,8 @@ def role_from_document(
         "bind": tuple(map(Channel.from_document, document.get("bind", ()))),
         "connect": tuple(map(Channel.from_document, document.get("connect", ()))),
     }
+    if "included_at" in document:
+        common["included_at"] = Location(*document["included_at"])
     for key in ("defaults", "variables", "user_variables"):
         if key in document:
             common[key] = dict(document[key])

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from aliecs.errors import Location, TemplateError
+from aliecs.errors import Location, TemplateError, TemplateErrors
 from aliecs.interfaces import TemplateText
 from aliecs.language.declaration import (
     Channel,
@@ -130,11 +130,13 @@ class WorkflowTemplate:
 
 
 def parse_workflow(text: TemplateText) -> WorkflowTemplate:
-    """Parse a workflow template. Raises `TemplateError`."""
+    """Parse a workflow template. Raises `TemplateError`, `TemplateErrors` for several."""
     document = parse_document(text.text, text.file)
     node = document.mapping(document.root, "a workflow template")
     parser = _Parser(document)
     root = parser.aggregator(node, parser.roles(node))
+    if parser.errors:
+        raise parser.errors[0] if len(parser.errors) == 1 else TemplateErrors(parser.errors)
     name, description = node.get("name"), node.get("description")
     return WorkflowTemplate(
         text=text,
@@ -150,10 +152,17 @@ def parse_workflow(text: TemplateText) -> WorkflowTemplate:
 class _Parser:
     document: Document
     warnings: list[Diagnostic] = field(factory=list)
+    errors: list[TemplateError] = field(factory=list)
+    """One for each role that cannot be understood, so that all are told together."""
 
     def roles(self, node: MappingNode) -> tuple[RoleTemplate | IteratorTemplate, ...]:
-        items = self.document.sequence(node, "roles")
-        return tuple(self._item(self.document.mapping(item, "a role")) for item in items)
+        roles = []
+        for item in self.document.sequence(node, "roles"):
+            try:
+                roles.append(self._item(self.document.mapping(item, "a role")))
+            except TemplateError as error:
+                self.errors.append(error)
+        return tuple(roles)
 
     def _item(self, node: MappingNode) -> RoleTemplate | IteratorTemplate:
         if node.get("for") is None:

@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 
 from aliecs.api.apricot import Apricot, ExtendedConfiguration
 from aliecs.configuration.importing import import_text
-from aliecs.configuration.opening import open_configuration, open_tree
+from aliecs.configuration.opening import open_configuration
 from aliecs.configuration.service import LocalConfigurationService
 from aliecs.configuration.wire import APRICOT, EXTENDED
 from aliecs.interfaces import IConfigurationService, IConfigurationStore
@@ -55,11 +55,6 @@ def _deferred(stopping: Any) -> Deferred[Any]:
 
 async def local_house(test: TestCase, place: Path, uri: str) -> House:
     """A service over a tree in this process."""
-    tree = open_tree(uri, place)
-    tree.open()
-    import_text(tree, TREE.read_bytes(), "tree.yaml")
-    tree.close()
-
     async def another() -> LocalConfigurationService:
         service: LocalConfigurationService = await started(
             test, open_configuration(uri, place, reactor)
@@ -67,6 +62,7 @@ async def local_house(test: TestCase, place: Path, uri: str) -> House:
         return service
 
     service = await another()
+    await import_text(service.store, TREE.read_bytes(), "tree.yaml")
     return House(service, service.store, another)
 
 
@@ -93,7 +89,11 @@ async def serve(test: TestCase, service: IConfigurationService, plain: bool = Fa
 
 async def remote_house(test: TestCase, place: Path) -> House:
     """The client of a service over SQLite, by a real connection."""
-    behind = await sqlite_house(test, place)
+    return await served_house(test, place, await sqlite_house(test, place))
+
+
+async def served_house(test: TestCase, place: Path, behind: House) -> House:
+    """The client of the service of another house."""
     uri = await serve(test, behind.service)
 
     async def another() -> IConfigurationService:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from aliecs.errors import Conflict, Exhausted, InvalidInput, NotFound, NotImplementedYet
-from aliecs.interfaces import IConfigurationService, PayloadImport
+from aliecs.interfaces import IConfigurationService, IIndexedStore, PayloadImport
 from test.configuration.houses import HOUSES, Build
 
 QC_ENTRIES = [
@@ -140,9 +140,19 @@ class ServiceContract:
         self.assertEqual(raw, 'plain line\n{{ var1 }} {% include "entry11" %}')
 
     async def test_a_payload_with_its_index(self: Any) -> None:
-        # Of the stores only Consul counts its changes.
-        with self.assertRaises(NotImplementedYet):
-            await self.service.component_payload_with_index("qc/ANY/any/entry1")
+        path = "qc/ANY/any/entry1"
+        if not IIndexedStore.providedBy(self.store):
+            with self.assertRaises(NotImplementedYet):
+                await self.service.component_payload_with_index(path)
+            return
+        payload, index = await self.service.component_payload_with_index(path)
+        self.assertEqual(payload, "entry1 config ANY any")
+        await self.store.put(f"o2/components/{path}", "new")
+        payload, later = await self.service.component_payload_with_index(path)
+        self.assertEqual(payload, "new")
+        self.assertGreater(later, index)
+        with self.assertRaises(NotFound):
+            await self.service.component_payload_with_index("qc/ANY/any/none")
 
     async def test_fallbacks(self: Any) -> None:
         for asked, found in (

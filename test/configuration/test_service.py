@@ -3,13 +3,14 @@ What is the same everywhere is in `test_contract`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from twisted.internet import reactor
 
-from aliecs.configuration.importing import main
-from aliecs.configuration.opening import open_configuration, open_tree
+from aliecs.configuration.opening import open_configuration, open_store, open_tree
 from aliecs.configuration.query import (
     ComponentQuery,
     component_names,
@@ -125,7 +126,7 @@ def test_selected_entries_come_once() -> None:
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("consul://127.0.0.1:8500", "consul:// is not available in this version"),
+        ("consul://127.0.0.1", "write consul://host:port"),
         ("apricot://127.0.0.1:32101", "is no address"),
         ("file:///x.toml", "ends in .yaml"),
         ("http://x", "is no address of a configuration service"),
@@ -134,7 +135,7 @@ def test_selected_entries_come_once() -> None:
 )
 def test_addresses_that_lead_nowhere(uri: str, told: str) -> None:
     with pytest.raises(SettingsError, match=told):
-        open_tree(uri, Path("/tmp"))
+        open_store(uri, Path("/tmp"), reactor)
 
 
 def test_addresses() -> None:
@@ -156,21 +157,33 @@ def test_addresses_of_other_processes() -> None:
             target_of(uri)
 
 
-def test_the_importing_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def run_import(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aliecs.configuration.importing", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_importing_program(tmp_path: Path) -> None:
     uri = f"sqlite://{tmp_path}/store.db"
-    assert main([uri, str(TREE)]) == 0
-    assert "values set in sqlite://" in capsys.readouterr().out
+    done = run_import(uri, str(TREE))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "values set in sqlite://" in done.stdout
     tree = open_tree(uri, tmp_path)
     tree.open()
     assert tree.get("o2/runtime/aliecs/vars/key2") == "value2"
 
     bad = tmp_path / "bad.yaml"
     bad.write_text("o2:\n  runtime:\n    aliecs: { vars: text }\n")
-    assert main([uri, str(bad)]) == 1
-    assert "o2/runtime/aliecs/vars cannot have a value" in capsys.readouterr().err
+    done = run_import(uri, str(bad))
+    assert done.returncode == 1
+    assert "o2/runtime/aliecs/vars cannot have a value" in done.stderr
     assert tree.get("o2/runtime/aliecs/vars/key2") == "value2"
     tree.close()
 
-    assert main([uri, str(tmp_path / "nowhere.yaml")]) == 1
-    assert "nowhere.yaml" in capsys.readouterr().err
-    assert main([]) == 2
+    done = run_import(uri, str(tmp_path / "nowhere.yaml"))
+    assert done.returncode == 1
+    assert "nowhere.yaml" in done.stderr
+    assert run_import().returncode == 2

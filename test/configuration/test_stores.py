@@ -16,30 +16,29 @@ from zope.interface.verify import verifyObject
 from aliecs.configuration.file import FileTree
 from aliecs.configuration.sqlite import SqliteTree
 from aliecs.configuration.store import ThreadedStore
-from aliecs.configuration.tree import Tree
 from aliecs.errors import Conflict, InvalidInput, Unavailable
 from aliecs.interfaces import IConfigurationStore
 
 
 class StoreContract:
-    """What holds for every store; `make_tree` gives a tree at one and the same place each time."""
+    """What holds for every store; `make_store` makes one at one and the same place each time."""
 
     timeout = 30
 
-    def make_tree(self) -> Tree:
+    def make_store(self) -> IConfigurationStore:
         raise NotImplementedError
 
     def setUp(self: Any) -> Deferred[None]:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.place = Path(folder.name)
-        self.store = ThreadedStore(self.make_tree(), reactor)
+        self.store = self.make_store()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.store.stop()))
         return Deferred.fromCoroutine(self.store.start())
 
-    async def other_store(self: Any) -> ThreadedStore:
+    async def other_store(self: Any) -> IConfigurationStore:
         """A second store at the same place, as another process would have."""
-        store = ThreadedStore(self.make_tree(), reactor)
+        store = self.make_store()
         await store.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(store.stop()))
         return store
@@ -141,7 +140,7 @@ class StoreContract:
     async def test_compare_and_set_is_exact_between_stores(self: Any) -> None:
         stores = [self.store, *[await self.other_store() for _ in range(3)]]
 
-        async def count(store: ThreadedStore) -> None:
+        async def count(store: IConfigurationStore) -> None:
             for _ in range(10):
                 while True:
                     value = await store.get("n")
@@ -158,8 +157,8 @@ class StoreContract:
 
 
 class SqliteStoreTests(StoreContract, TestCase):
-    def make_tree(self) -> Tree:
-        return SqliteTree(self.place / "configuration.db")
+    def make_store(self) -> IConfigurationStore:
+        return ThreadedStore(SqliteTree(self.place / "configuration.db"), reactor)
 
     async def test_only_the_owner_may_read_it(self) -> None:
         mode = (self.place / "configuration.db").stat().st_mode
@@ -188,10 +187,10 @@ class SqliteStoreTests(StoreContract, TestCase):
 class FileStoreTests(StoreContract, TestCase):
     suffix = ".yaml"
 
-    def make_tree(self) -> Tree:
+    def make_store(self) -> IConfigurationStore:
         path = self.place / f"tree{self.suffix}"
         path.touch()
-        return FileTree(path)
+        return ThreadedStore(FileTree(path), reactor)
 
     @property
     def path(self) -> Path:

@@ -23,6 +23,7 @@ from aliecs.backend.simulated import Behaviour, SimulatedBackend, SimulatedHost
 from aliecs.configuration.opening import open_configuration
 from aliecs.environment.environment import Environment
 from aliecs.environment.facilities import Facilities, Options
+from aliecs.environment.generation import Generator
 from aliecs.environment.loading import Loaders
 from aliecs.environment.machine import Event
 from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager
@@ -114,7 +115,9 @@ class House:
         journal = Journal(folder / "journal.db", clock)
         journal.start()
         case.addCleanup(journal.stop)
-        loaders = Loaders(reactor, configuration, TextRepositories(files), identifiers)
+        repositories = TextRepositories(files)
+        generator = Generator(configuration, repositories)
+        loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
         loaders.start()
         case.addCleanup(loaders.stop)
         bus = Bus()

@@ -86,7 +86,7 @@ class DictSources:
     def jit_file(self, repository: str, revision: str, name: str) -> str | None:
         return self.jit.get(name)
 
-    def generate_dpl(self, repository: str, revision: str, command: str, environment: str) -> str:
+    def generate_dpl(self, command: str, environment: str) -> str:
         if "broken" in command:
             raise Conflict("failed to run the DPL command")
         self.generated.append((command, environment))

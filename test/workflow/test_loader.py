@@ -21,7 +21,8 @@ from aliecs.interfaces import TemplateText
 from aliecs.language.declaration import Channel, Constraint
 from aliecs.language.state import State, Status
 from aliecs.workflow import evaluator, loader
-from aliecs.workflow.loader import LoadRequest, TemplateCache, Workflow, load
+from aliecs.workflow.loader import LoadRequest, TemplateCache, Workflow, load, try_load
+from aliecs.workflow.problem import MOST_PROBLEMS
 from aliecs.workflow.role import CallRole, TaskRole
 
 from ..language.sources import DictSources
@@ -300,12 +301,64 @@ def test_all_errors_of_siblings_are_told() -> None:
 
 
 def test_a_flood_of_errors_is_cut() -> None:
+    roles = "".join(f"  - {{name: '{{{{ nope{number} }}}}', {TASK}}}\n" for number in range(300))
     with pytest.raises(TemplateErrors) as caught:
+        make(roles)
+    assert len(caught.value.errors) == MOST_PROBLEMS
+
+
+def test_the_same_error_of_many_roles_is_told_once() -> None:
+    with pytest.raises(TemplateError) as caught:
         make(
-            "  - name: '{{ nope }}'\n"
-            f"    for: {{begin: '1', end: '{loader.MOST_ERRORS * 3}', var: i}}\n    {TASK}\n"
+            "  - name: 'host-{{ i }}'\n    for: {begin: '1', end: '200', var: i}\n"
+            f"    vars: {{v: '{{{{ nope }}}}'}}\n    {TASK}\n"
         )
-    assert len(caught.value.errors) == loader.MOST_ERRORS
+    assert str(caught.value).endswith("(role w.host-{{ i }} and 199 more)")
+
+
+def attempt(
+    roles: str, sources: DictSources | None = None
+) -> tuple[Workflow | None, list[tuple[int, str]]]:
+    """What a thorough load makes, and the lines and reasons of its errors."""
+    sources = sources or DictSources(tasks=TASKS)
+    sources.workflows["w"] = f"name: w\nroles:\n{roles}"
+    workflow, errors = try_load(LoadRequest("w", "env1", thorough=True), sources, CACHE)
+    return workflow, [(e.location.line if e.location else 0, e.reason) for e in errors]
+
+
+def test_a_check_finds_everything_at_once() -> None:
+    workflow, errors = attempt(
+        "  - name: a\n"
+        "    defaults: {x: '{{ nope }}', y: '{{ 1 + }}'}\n"
+        "    constraints: [{attribute: m, value: '{{ gone }}'}]\n"
+        "    vars:\n"
+        "      z: '{{ x }}'\n"
+        "      q: '{{ away }}'\n"
+        f"    {TASK}\n"
+        "  - name: b\n"
+        "    for: {range: '{{ hosts }}', var: it}\n"
+        f"    {TASK}\n"
+        "  - {name: c, include: missing}\n"
+        "  - {name: d, task: {load: gone}}\n"
+        f"  - {{name: e, enabled: '{{{{ no }}}}', {TASK}}}\n"
+    )
+    assert workflow is not None
+    assert paths(workflow) == ["w", "w.a"]
+    assert [line for line, _ in errors] == [4, 4, 8, 5, 11, 13, 14]
+    assert "unknown name nope" in errors[0][1]
+    (warning,) = workflow.warnings
+    assert "the role is disabled, because enabled: unknown name no" in warning.text
+
+
+def test_a_check_of_what_cannot_be_understood() -> None:
+    workflow, errors = attempt(
+        f"  - {{name: a, {TASK}, roles: []}}\n"
+        "  - {name: b}\n"
+        f"  - {{name: c, for: {{var: x}}, {TASK}}}\n"
+        f"  - {{name: d, {TASK}}}\n"
+    )
+    assert workflow is None
+    assert [line for line, _ in errors] == [3, 4, 5]
 
 
 def test_hooks_that_never_come_are_told() -> None:

@@ -1,0 +1,147 @@
+"""Requests of REST taken apart, and answers put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from twisted.web.server import Request
+
+from aliecs.errors import InvalidInput
+from aliecs.txgrpc.route import ServerCall
+
+LONGEST_BODY = 4 * 1024 * 1024
+
+
+def call_of(request: Request) -> ServerCall:
+    """The call as the operations of `control` see it."""
+    client = request.getClientAddress()
+    return ServerCall(
+        path=path_of(request),
+        peer=f"{getattr(client, 'host', '')}:{getattr(client, 'port', '')}",
+        metadata={},
+        remaining_s=None,
+    )
+
+
+def path_of(request: Request) -> str:
+    """The path that was asked for, as text."""
+    return bytes(request.path).decode("utf-8", "replace")
+
+
+def json_answer(request: Request, value: Any, status: int = 200) -> bytes:
+    """Answer with a value as JSON."""
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", b"application/json")
+    return msgspec.json.encode(value)
+
+
+def remember_operation(request: Request, operation_id: str) -> None:
+    """Say where the operation is that was begun."""
+    request.setHeader(b"Location", f"/api/v1/operations/{operation_id}".encode())
+
+
+def problem_answer(request: Request, status: int, title: str, detail: str, code: str) -> bytes:
+    """Answer with what went wrong, as problem+json."""
+    location = request.responseHeaders.getRawHeaders(b"location", [])
+    value = {
+        "type": f"urn:aliecs:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "message": detail,
+        "code": code,
+    }
+    if location:
+        value["operation_id"] = location[0].decode().rsplit("/", 1)[-1]
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", b"application/problem+json")
+    return msgspec.json.encode(value)
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object of the body, empty where there is none. Raises `InvalidInput`."""
+    raw = request.content.read(LONGEST_BODY + 1) if request.content is not None else b""
+    if len(raw) > LONGEST_BODY:
+        raise InvalidInput(f"the body is longer than {LONGEST_BODY} bytes")
+    try:
+        value = msgspec.json.decode(raw) if raw.strip() else {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the body is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("the body is not a JSON object")
+    return value
+
+
+def nothing_left(body: Mapping[str, Any], *known: str) -> None:
+    """Refuse what is left of a body and not known to be without effect. Raises `InvalidInput`."""
+    unknown = sorted(set(body) - set(known))
+    if unknown:
+        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)}")
+
+
+def template_expression(template: Any) -> str:
+    """`"<expression>"`, or `{repository, name, revision}`."""
+    if isinstance(template, str) and template:
+        return template
+    if isinstance(template, dict) and isinstance(template.get("name"), str):
+        expression = str(template["name"])
+        if template.get("repository"):
+            expression = f"{template['repository']}/workflows/{expression}"
+        if template.get("revision"):
+            expression = f"{expression}@{template['revision']}"
+        return expression
+    raise InvalidInput("template is missing: a workflow expression, or an object with a name")
+
+
+def variables_of(value: Any) -> dict[str, str]:
+    """Variables are texts; other JSON values become their JSON text, as lists and maps do."""
+    if not isinstance(value, dict):
+        raise InvalidInput("variables is not a JSON object")
+    return {
+        str(key): item if isinstance(item, str) else msgspec.json.encode(item).decode()
+        for key, item in value.items()
+    }
+
+
+def arguments(request: Request, name: str) -> list[str]:
+    """All values of a query parameter."""
+    found = request.args or {}
+    return [bytes(item).decode("utf-8", "replace") for item in found.get(name.encode(), [])]
+
+
+def text_of(request: Request, name: str, default: str) -> str:
+    """A query parameter, the last where it is given twice."""
+    values = arguments(request, name)
+    return values[-1] if values else default
+
+
+def flag_of(request: Request, name: str, default: bool) -> bool:
+    """A query parameter that is true or false. Raises `InvalidInput`."""
+    text = text_of(request, name, str(default)).strip().lower()
+    if text in ("true", "1", ""):
+        return True
+    if text in ("false", "0"):
+        return False
+    raise InvalidInput(f"{name} is {text!r}; it can be true or false")
+
+
+def number_of(request: Request, name: str, default: int) -> int:
+    """A query parameter that is a number up to a million. Raises `InvalidInput`."""
+    text = text_of(request, name, str(default))
+    if not text.isdecimal() or int(text) > 1_000_000:
+        raise InvalidInput(f"{name} is {text!r}; it has to be a number from 0 to 1000000")
+    return int(text)
+
+
+def seconds_of(request: Request, name: str) -> float:
+    """A query parameter that is a time in seconds. Raises `InvalidInput`."""
+    text = text_of(request, name, "0")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InvalidInput(f"{name} is {text!r}; it has to be a number of seconds")
+    return seconds
