@@ -298,6 +298,7 @@ class Apricot(_Face):
             path=_understood(path_of_message, request.query),
             payload=request.payload,
             new_component=request.newComponent,
+            user=call.peer,
         )
         change = await self._ask(call, self.service.import_payload(order))
         return apricot_pb2.ImportComponentConfigurationResponse(
@@ -327,7 +328,7 @@ class ExtendedConfiguration(_Face):
             new_component=request.new_component,
             dry_run=request.dry_run,
             format=request.format,
-            user=request.user,
+            user=request.user or call.peer,
             comment=request.comment,
         )
         change = await self._in_time(call, self.service.import_payload(order))
@@ -360,7 +361,8 @@ class ExtendedConfiguration(_Face):
     ) -> extended_pb2.DeletePayloadReply:
         """Remove a payload."""
         await self._in_time(
-            call, self.service.delete_payload(request.path, request.user, request.comment)
+            call,
+            self.service.delete_payload(request.path, request.user or call.peer, request.comment),
         )
         return extended_pb2.DeletePayloadReply()
 

@@ -7,7 +7,7 @@ than it has. Faults are told with status 500; the reference tells some with 200.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
@@ -25,10 +25,12 @@ from aliecs.api.apricot_document import document_json, page
 from aliecs.configuration.format import indented_json
 from aliecs.configuration.inventory import SYSTEMS
 from aliecs.configuration.query import RUN_TYPES
-from aliecs.errors import AliecsError
+from aliecs.errors import AliecsError, Exhausted
 from aliecs.interfaces import IConfigurationService
 
 DEADLINE_S = 15.0
+MOST_AT_ONCE = 512
+"""Requests that wait for the configuration."""
 LARGEST_BODY = 64 * 1024
 """Bytes of a request's body, which nothing here reads."""
 
@@ -55,6 +57,7 @@ class ApricotHttp:
     clock: IReactorTime
     deadline_s: float = field(default=DEADLINE_S, kw_only=True)
     app: Klein = field(init=False, factory=Klein)
+    _asked: int = field(init=False, default=0)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
@@ -103,11 +106,21 @@ class ApricotHttp:
         # A slash at the end is a route of its own here, never a redirection.
         self.app.route(path, methods=[method], endpoint=endpoint, strict_slashes=True)(routed)
 
-    async def _in_time(self, asked: Awaitable[T]) -> T:
+    async def _in_time(self, asked: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
         async def answer() -> T:
             return await asked
 
-        result: Any = await Deferred.fromCoroutine(answer()).addTimeout(self.deadline_s, self.clock)
+        if self._asked >= MOST_AT_ONCE:
+            if isinstance(asked, Coroutine):
+                asked.close()
+            raise Exhausted(f"{MOST_AT_ONCE} requests are waiting already: try again later")
+        self._asked += 1
+        try:
+            result: Any = await Deferred.fromCoroutine(answer()).addTimeout(
+                self.deadline_s, self.clock
+            )
+        finally:
+            self._asked -= 1
         given: T = result
         return given
 
@@ -191,6 +204,7 @@ class ApricotHttp:
 
     def _failed(self, request: Request, failure: Failure) -> bytes:
         error = failure.value
+        status = 503 if isinstance(error, Exhausted) else 500
         if isinstance(error, AliecsError):
             text = error.message
         elif isinstance(error, TimeoutError):
@@ -199,8 +213,8 @@ class ApricotHttp:
             self._log.failure("{path} failed", failure, path=_path(request))
             text = "internal error; the log of the server has it"
         if _argument(request, "format") == "json":
-            return _json(request, {"error": text}, 500)
-        return _answer(request, text, 500)
+            return _json(request, {"error": text}, status)
+        return _answer(request, text, status)
 
 
 class _Request(Request):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
-from aliecs.configuration.format import check_payload, indented_json
+from aliecs.configuration.format import TEMPLATE_TAG, check_payload, indented_json
 from aliecs.configuration.history import History
 from aliecs.configuration.processing import Processing
 from aliecs.configuration.query import (
@@ -30,7 +30,7 @@ from aliecs.interfaces import IConfigurationStore, IIndexedStore, PayloadChange,
 
 LARGEST_DIFFERENCE = 256 * 1024
 """Characters of a difference that is told; of a larger one only its beginning."""
-_LINES_TO_COMPARE = 20_000
+_LINES_TO_COMPARE = 10_000
 _ATTEMPTS = 50
 
 
@@ -78,7 +78,7 @@ class Components:
         return payload, index
 
     async def processed(self, path: str, variables: Mapping[str, str]) -> str:
-        """A payload as its template makes it. THE place where the template engine is run."""
+        """A payload as its template makes it."""
         return await self.processing.render(str(parse_query(path)), variables)
 
     async def resolve(self, path: str) -> str:
@@ -92,9 +92,7 @@ class Components:
     async def import_payload(self, order: PayloadImport) -> PayloadChange:
         """Set a payload, or only say what that would change."""
         query = parse_stored_query(order.path)
-        notes = await self.processing.in_thread(
-            lambda: check_payload(str(query), order.payload, order.format)
-        )
+        notes = await self._check(query, order)
         existed = bool(await self.store.list(f"{COMPONENTS}/{query.component}"))
         if existed and order.new_component:
             raise Conflict(
@@ -135,6 +133,15 @@ class Components:
 
         return await self.processing.in_thread(lambda: indented_json(nested))
 
+    async def _check(self, query: ComponentQuery, order: PayloadImport) -> list[str]:
+        """Notes about a payload whose form is as it should be."""
+        notes = await self.processing.in_thread(
+            lambda: check_payload(str(query), order.payload, order.format)
+        )
+        if order.format and TEMPLATE_TAG.search(order.payload):
+            notes += await self.processing.check(str(query), order.payload)
+        return notes
+
     async def _replace(
         self, query: ComponentQuery, former: str | None, order: PayloadImport
     ) -> bool:
@@ -151,7 +158,7 @@ class Components:
         return replaced
 
     async def _changed(self, query: ComponentQuery) -> None:
-        self.processing.templates.forget()
+        self.processing.forget()
         await self.history.trim(query)
 
     async def _unknown_component(self, component: str) -> Conflict:
@@ -173,9 +180,9 @@ class Components:
     async def _nested(self, key: str) -> Nested:
         values = await self.store.items(key)
         if values:
-            return nest(
-                {name.removeprefix(f"{key}/" if key else ""): v for name, v in values.items()}
-            )
+            prefix = f"{key}/" if key else ""
+            flat = {name.removeprefix(prefix): value for name, value in values.items()}
+            return await self.processing.in_thread(lambda: nest(flat))
         if not key:
             return {}
         value = await self.store.get(key)

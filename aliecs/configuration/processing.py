@@ -17,11 +17,16 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from aliecs.configuration.format import TEMPLATE_TAG
-from aliecs.errors import DeadlineExceeded, NotImplementedYet, Unavailable
+from aliecs.errors import DeadlineExceeded, InvalidInput, NotImplementedYet, Unavailable
 from aliecs.protocol.identifier import IdentifierGenerator
 
 THREADS = 2
 DEADLINE_S = 30.0
+
+# Where an engine finds faults (the attribute `stage` of its errors): in the text of a template, and
+# in the names of what it includes.
+_WRONG = ("lexer", "parser")
+_LACKING = "fromfile"
 
 T = TypeVar("T")
 
@@ -79,13 +84,16 @@ class Processing:
     reactor: Any
     """`IReactorThreads` and `IReactorTime`, which no type can say together."""
     read: Callable[[str], Awaitable[str]]
-    templates: Templates = field(factory=NoTemplates)
+    make_templates: Callable[[], Templates] = NoTemplates
+    """THE place where the engine is chosen."""
+    _templates: Templates = field(init=False)
     _identifiers: IdentifierGenerator = field(init=False, factory=IdentifierGenerator)
     _pool: ThreadPool = field(init=False)
     _reads: set[Deferred[Any]] = field(init=False, factory=set)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
+        self._templates = self.make_templates()
         self._pool = ThreadPool(0, THREADS, "payloads")
 
     def start(self) -> None:
@@ -102,21 +110,58 @@ class Processing:
 
     async def render(self, path: str, variables: Mapping[str, str]) -> str:
         """The payload of `path`, processed with `variables`."""
-        deadline = time.monotonic() + DEADLINE_S
+        read = self._reader()
         return await self.in_thread(
-            lambda: self.templates.render(
+            lambda: self._templates.render(
                 path,
                 variables,
-                lambda name: self._read(name, deadline - time.monotonic()),
+                read,
                 new_id=self._identifiers.new,
                 warn=lambda text: self._log.warn("{path}: {text}", path=path, text=text),
             )
         )
 
+    async def check(self, path: str, payload: str) -> list[str]:
+        """Check the template in `payload`, which is to be stored under `path`.
+
+        Gives notes for a person about what may still be wrong with it. Raises `InvalidInput` where
+        it is no template. It is tried without variables: what only they would show is not found.
+        """
+        stored = self._reader()
+
+        def read(name: str) -> str:
+            return payload if name == path else stored(name)
+
+        def check() -> list[str]:
+            try:
+                # One of its own: the engine in use must not remember what is only tried.
+                self.make_templates().render(
+                    path, {}, read, new_id=self._identifiers.new, warn=lambda text: None
+                )
+            except NotImplementedYet:
+                return ["this version has no engine for templates: the template was not checked"]
+            except InvalidInput as error:
+                stage = getattr(error, "stage", "")
+                if stage in _WRONG and getattr(error, "path", "") == path:
+                    raise
+                return [error.message] if stage in (*_WRONG, _LACKING) else []
+            return []
+
+        return await self.in_thread(check)
+
+    def forget(self) -> None:
+        """Process what is stored now from now on."""
+        self._templates.forget()
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do `work` in one of the threads."""
         result: T = await deferToThreadPool(self.reactor, self._pool, work)
         return result
+
+    def _reader(self) -> Callable[[str], str]:
+        """What an engine reads with, within one deadline for all."""
+        deadline = time.monotonic() + DEADLINE_S
+        return lambda name: self._read(name, deadline - time.monotonic())
 
     def _read(self, path: str, left_s: float) -> str:
         """Read for the engine, whose thread this is."""

@@ -201,7 +201,7 @@ class LocalConfigurationService:
 
     async def invalidate_templates(self) -> None:
         """See `IConfigurationService.invalidate_templates`."""
-        self._processing.templates.forget()
+        self._processing.forget()
 
     async def raw_recursive(self, key: str) -> str:
         """See `IConfigurationService.raw_recursive`."""

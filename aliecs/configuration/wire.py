@@ -39,6 +39,8 @@ _BY_CODE: Mapping[str, type[AliecsError]] = {
     for kind in (InvalidInput, NotFound, Conflict, Forbidden, Exhausted, Unavailable)
 } | {DeadlineExceeded.code: DeadlineExceeded, NotImplementedYet.code: NotImplementedYet}
 _BY_STATUS: Mapping[str, type[AliecsError]] = {kind.grpc_status: kind for kind in _BY_CODE.values()}
+# What `InvalidInput` is called where it is more than that.
+_KINDS_OF_INPUT = ("template", "payload_error", "settings")
 # The words that the reference has for what is not there.
 _MISSING = (
     "nil response",
@@ -110,7 +112,7 @@ def error_of_answer(error: RpcError, uri: str) -> AliecsError:
     kind = _BY_CODE.get(code) if isinstance(code, str) else None
     if kind is None and error.status == "UNKNOWN" and any(w in error.message for w in _MISSING):
         kind = NotFound
-    if kind is None and code == "template":
+    if kind is None and code in _KINDS_OF_INPUT:
         kind = InvalidInput
     kind = kind or _BY_STATUS.get(error.status)
     return kind(error.message) if kind is not None else error

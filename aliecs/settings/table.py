@@ -148,7 +148,7 @@ class Settings:
         TEXT,
         "sqlite://",
         """configuration service: `sqlite://` (a file in the working folder), `sqlite:///path`,
-        `file:///path.yaml`, `apricot://host:port` (another process)""",
+        `file:///path.yaml`, `consul://host:port`, `apricot://host:port` (another process)""",
         section="Configuration",
     )
     core_config_entry: str = _setting(

@@ -10,8 +10,10 @@ from typing import Any
 
 from attrs import frozen
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
+from aliecs.api import apricot_http
 from aliecs.api.apricot_document import document
 from aliecs.api.apricot_http import LARGEST_BODY, ApricotHttp, clean_path
 from aliecs.configuration.opening import open_configuration
@@ -327,6 +329,16 @@ class RouteTests(HttpTestCase):
         answer = await self.get("/components")
         self.assertEqual(answer.status, 500)
         self.assertIn("within 0.2 s", answer.body)
+
+    async def test_more_requests_than_can_wait(self) -> None:
+        self.patch(apricot_http, "MOST_AT_ONCE", 2)
+        service = await started(self, LocalConfigurationService(StuckStore(), reactor))
+        self.port = self.listen(ApricotHttp(service, reactor, deadline_s=1))
+        answers = await gatherResults(
+            [Deferred.fromCoroutine(self.get("/components")) for _ in range(5)]
+        )
+        self.assertEqual(sorted(answer.status for answer in answers), [500, 500, 503, 503, 503])
+        self.assertEqual((await self.get("/docs/doc.json")).status, 200)
 
     def test_clean_paths(self) -> None:
         for path, clean in (

@@ -55,6 +55,7 @@ def _deferred(stopping: Any) -> Deferred[Any]:
 
 async def local_house(test: TestCase, place: Path, uri: str) -> House:
     """A service over a tree in this process."""
+
     async def another() -> LocalConfigurationService:
         service: LocalConfigurationService = await started(
             test, open_configuration(uri, place, reactor)

@@ -3,6 +3,7 @@ every store, in this process and across a connection."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from pathlib import Path
@@ -276,8 +277,8 @@ class ServiceContract:
 
     async def test_a_template_is_no_json_before_it_is_processed(self: Any) -> None:
         order = PayloadImport("qc/ANY/any/t", '{\n"a": {{ b }}}', format="json")
-        (note,) = (await self.service.import_payload(order)).notes
-        self.assertRegex(note, r"template \(\{\{ in line 2\)")
+        notes = (await self.service.import_payload(order)).notes
+        self.assertRegex(notes[0], r"template \(\{\{ in line 2\)")
 
     async def test_nothing_is_imported_elsewhere(self: Any) -> None:
         for path in (
@@ -353,6 +354,23 @@ class ServiceContract:
         kept = [(await self.service.historic_payload(path, a.version))[1] for a in history]
         present = await self.service.component_payload(path, None)
         self.assertEqual(sorted([present, *kept]), sorted(["entry1 config ANY any", *texts]))
+
+    async def test_a_deletion_among_imports_loses_nothing(self: Any) -> None:
+        path = "qc/ANY/any/entry1"
+        asked = [
+            self.service.delete_payload(path, "", "")
+            if number == 3
+            else self.service.import_payload(PayloadImport(path, f"text {number}"))
+            for number in range(8)
+        ]
+        done = await DeferredList([Deferred.fromCoroutine(one) for one in asked])
+        self.assertTrue(all(success for success, _ in done), done)
+        history = await self.service.payload_history(path)
+        kept = {(await self.service.historic_payload(path, a.version))[1] for a in history}
+        with contextlib.suppress(NotFound):
+            kept.add(await self.service.component_payload(path, None))
+        texts = {f"text {number}" for number in range(8) if number != 3}
+        self.assertEqual(kept, {"entry1 config ANY any", *texts})
 
     async def test_what_was_deleted_is_kept(self: Any) -> None:
         path = "qc/ANY/any/entry1"

@@ -1,0 +1,152 @@
+"""Work in threads that asks the reactor back: templates, with an engine of another kind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from aliecs.configuration import processing as module
+from aliecs.configuration.processing import NoTemplates, Processing
+from aliecs.errors import DeadlineExceeded, InvalidInput, NotFound, NotImplementedYet, Unavailable
+
+NEVER = "(a payload that never comes)"
+
+
+class Wrong(InvalidInput):
+    """An error as engines have it."""
+
+    def __init__(self, reason: str, stage: str, path: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+        self.path = path
+
+
+class Joining:
+    """An engine whose templates are lines: `include X`, `variable X`, `wrong`, or text. It keeps
+    what it has read until it is told to forget."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.threads: set[str] = set()
+
+    def render(
+        self,
+        path: str,
+        variables: Mapping[str, str],
+        read: Callable[[str], str],
+        *,
+        new_id: Callable[[], str],
+        warn: Callable[[str], None],
+    ) -> str:
+        self.threads.add(threading.current_thread().name)
+        if path not in self.kept:
+            self.kept[path] = read(path)
+        lines = []
+        for line in self.kept[path].splitlines():
+            word, _, rest = line.partition(" ")
+            if word == "include":
+                try:
+                    line = self.render(rest, variables, read, new_id=new_id, warn=warn)
+                except NotFound as error:
+                    raise Wrong(error.message, "fromfile", path) from None
+            elif word == "variable":
+                if rest not in variables:
+                    raise Wrong(f"no variable {rest}", "execution", path)
+                line = variables[rest]
+            elif word == "wrong":
+                raise Wrong("this is wrong", "parser", path)
+            lines.append(line)
+        return "\n".join(lines)
+
+    def forget(self) -> None:
+        self.kept.clear()
+
+
+class ProcessingTests(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.payloads = {
+            "a/b": "variable x\ninclude a/c",
+            "a/c": "world",
+        }
+        self.processing = Processing(reactor, self.read, Joining)
+        self.processing.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.processing.stop()))
+
+    async def read(self, path: str) -> str:
+        assert threading.current_thread() is threading.main_thread()
+        found = self.payloads.get(path)
+        if found is None:
+            raise NotFound(f"no {path}")
+        if found == NEVER:
+            await Deferred()
+        return found
+
+    async def test_the_engine_runs_in_threads_and_reads_on_the_reactor(self) -> None:
+        asked = [
+            Deferred.fromCoroutine(self.processing.render("a/b", {"x": f"hello {n}"}))
+            for n in range(20)
+        ]
+        texts = await gatherResults(asked)
+        self.assertEqual(texts, [f"hello {n}\nworld" for n in range(20)])
+        engine = self.processing._templates
+        assert isinstance(engine, Joining)
+        self.assertNotIn(threading.main_thread().name, engine.threads)
+
+    async def test_what_was_made_ready_serves_until_it_is_forgotten(self) -> None:
+        await self.processing.render("a/b", {"x": ""})
+        self.payloads["a/c"] = "moon"
+        self.assertEqual(await self.processing.render("a/b", {"x": ""}), "\nworld")
+        self.processing.forget()
+        self.assertEqual(await self.processing.render("a/b", {"x": ""}), "\nmoon")
+
+    async def test_errors_come_through(self) -> None:
+        with self.assertRaisesRegex(NotFound, "no x/y"):
+            await self.processing.render("x/y", {})
+        with self.assertRaisesRegex(Wrong, "no variable x"):
+            await self.processing.render("a/b", {})
+
+    async def test_a_payload_that_never_comes(self) -> None:
+        self.patch(module, "DEADLINE_S", 0.1)
+        self.payloads["a/c"] = NEVER
+        with self.assertRaisesRegex(DeadlineExceeded, "longer than 0.1 s"):
+            await self.processing.render("a/b", {"x": ""})
+
+    async def test_stopping_waits_for_no_payload(self) -> None:
+        self.payloads["a/c"] = NEVER
+        asked = [Deferred.fromCoroutine(self.processing.render("a/b", {"x": ""})) for _ in range(2)]
+        while len(self.processing._reads) < 2:
+            turn: Deferred[None] = Deferred()
+            reactor.callLater(0.01, turn.callback, None)  # type: ignore[attr-defined]
+            await turn
+        await self.processing.stop()
+        for one in asked:
+            with self.assertRaisesRegex(Unavailable, "is stopping"):
+                await one
+
+    async def test_a_check_uses_what_is_only_tried(self) -> None:
+        check = self.processing.check
+        self.assertEqual(await check("a/c", "variable y"), [])
+        self.assertEqual(await check("a/d", "include a/c"), [])
+        self.assertEqual(await check("a/d", "include a/none"), ["no a/none"])
+        with self.assertRaisesRegex(Wrong, "this is wrong"):
+            await check("a/d", "wrong")
+        self.payloads["a/c"] = "wrong"
+        self.assertEqual(await check("a/d", "include a/c"), ["this is wrong"])
+        self.payloads["a/c"] = "world"
+        self.assertEqual(await self.processing.render("a/c", {}), "world")
+
+    async def test_without_an_engine(self) -> None:
+        plain = Processing(reactor, self.read, NoTemplates)
+        plain.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(plain.stop()))
+        self.payloads["t"] = "line\n{% if a %}"
+        self.assertEqual(await plain.render("a/c", {}), "world")
+        with self.assertRaisesRegex(NotImplementedYet, r"t is a template \(\{% in line 2\)"):
+            await plain.render("t", {})
+        self.assertRegex((await plain.check("t", "{{ x }}"))[0], "no engine")
