@@ -93,9 +93,9 @@ class ApricotHttp:
 
     def site(self) -> Site:
         """What to listen with."""
-        site = Site(_Door(self.app.resource()), requestFactory=_Request, timeout=DEADLINE_S)
-        site.displayTracebacks = False
-        return site
+        return _Site(  # type: ignore[no-untyped-call]
+            _Door(self.app.resource()), requestFactory=_Request, timeout=DEADLINE_S
+        )
 
     def _route(self, method: str, path: str, handler: Callable[..., Any]) -> None:
         def routed(request: Request, **parts: str) -> Any:
@@ -215,6 +215,24 @@ class ApricotHttp:
         if _argument(request, "format") == "json":
             return _json(request, {"error": text}, status)
         return _answer(request, text, status)
+
+
+class _Site(Site):
+    """A site that tells of its requests only those who want details: tasks ask in thousands."""
+
+    displayTracebacks = False  # noqa: N815
+    noisy = False
+    _log = Logger()
+
+    def log(self, request: Any) -> None:
+        """See `Site.log`. What stands behind the question mark may be secret."""
+        self._log.debug(
+            "HTTP {method} {path} for {peer}: {code}",
+            method=bytes(request.method).decode("ascii", "replace"),
+            path=_path(request),
+            peer=getattr(request.getClientAddress(), "host", ""),
+            code=request.code,
+        )
 
 
 class _Request(Request):

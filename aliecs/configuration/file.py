@@ -47,15 +47,15 @@ class FileTree:
         """See `Tree.get`."""
         return self._read().get(key)
 
+    def keys(self, prefix: str) -> list[str]:
+        """See `Tree.keys`."""
+        values = self._read()
+        return sorted(k for k in values if not prefix or k.startswith(f"{prefix}/"))
+
     def items(self, prefix: str) -> dict[str, str]:
         """See `Tree.items`."""
-        values = self._read()
-        keys = (
-            sorted(values)
-            if not prefix
-            else sorted(k for k in values if k.startswith(f"{prefix}/"))
-        )
-        return {key: values[key] for key in keys}
+        keys = self.keys(prefix)
+        return {key: self._values[key] for key in keys}
 
     def change(self, changes: Mapping[str, str], expected: tuple[str, str | None] | None) -> bool:
         """See `Tree.change`."""

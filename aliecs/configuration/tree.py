@@ -41,6 +41,9 @@ class Tree(Protocol):
     def get(self, key: str) -> str | None:
         """The value, None where there is no such key."""
 
+    def keys(self, prefix: str) -> list[str]:
+        """All keys below `prefix`, sorted."""
+
     def items(self, prefix: str) -> dict[str, str]:
         """All keys below `prefix` with their values, sorted."""
 

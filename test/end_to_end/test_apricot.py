@@ -83,6 +83,15 @@ def test_one_hands_on_what_another_answers(apricot: RunningApricot, tmp_path: Pa
         coconut(proxy.uri, "list", "nothing", code=4)
 
 
+def test_who_wants_details_sees_every_call(tmp_path: Path) -> None:
+    for options, told in ((), False), (("--verbose",), True):
+        with RunningApricot(tmp_path, *options) as apricot:
+            coconut(apricot.uri, "list")
+            fetch(apricot.addresses["http"], "/components?format=json")
+        assert ("/apricot.Apricot/ListComponents for ipv4:127.0.0.1" in apricot.log()) == told
+        assert ("HTTP GET /components for 127.0.0.1: 200" in apricot.log()) == told
+
+
 @pytest.mark.parametrize(
     ("option", "told"),
     [
