@@ -54,6 +54,10 @@ def open_store(uri: str, working_dir: Path, reactor: Any) -> IConfigurationStore
 
     `reactor` is where answers come back to. Raises `SettingsError` for any other address.
     """
+    if is_remote(uri):
+        raise SettingsError(
+            f"configServiceUri: {uri} is a service, and not the place where it keeps its tree"
+        )
     if uri.startswith(_CONSUL):
         address = uri.removeprefix(_CONSUL).rstrip("/")
         if not _ADDRESS.fullmatch(address):

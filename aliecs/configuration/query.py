@@ -43,7 +43,6 @@ RUN_TYPES = {
     "ANY": 300,
 }
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _PATH = re.compile(r"([A-Za-z0-9_-]+)/([A-Z0-9_-]+)/([A-Za-z0-9_-]+)/([A-Za-z0-9_/-]+)", re.ASCII)
 _ENTRIES_PATH = re.compile(r"([A-Za-z0-9_-]+)/([A-Z0-9_-]+)/([A-Za-z0-9_-]+)", re.ASCII)
 
@@ -105,11 +104,10 @@ def parse_entries_path(path: str) -> tuple[str, str, str]:
 
 
 def checked_component(component: str) -> str:
-    """`component`, where it is the name of one; raises `InvalidInput` where not."""
-    if not _NAME.fullmatch(component):
-        raise InvalidInput(
-            f"{component!r} is not the name of a component, which has letters, digits, - and _"
-        )
+    """`component`, where it may be the name of one that is there: any one segment of a key. Raises
+    `InvalidInput` where it is none."""
+    if "/" in component or normal_key(component) != component:
+        raise InvalidInput(f"{component!r} is not the name of a component: it has a slash")
     return component
 
 

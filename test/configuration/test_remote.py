@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from grpc_health.v1 import health_pb2
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -134,6 +135,18 @@ class WireTests(ServedTestCase):
         reply = await self.apricot.ImportComponentConfiguration(request, deadline_s=10)
         self.assertEqual((reply.existingComponentUpdated, reply.existingEntryUpdated), (True, True))
         self.assertEqual(len(await self.remote.payload_history("qc/ANY/any/sub/entry12")), 1)
+
+    async def test_its_health(self) -> None:
+        channel = Channel(self.uri.removeprefix("apricot://"))
+        self.addCleanup(channel.close)
+        check = channel.unary(
+            "/grpc.health.v1.Health/Check",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+        for name in ("", "apricot.Apricot", "aliecs.v1.Configuration"):
+            answer = await check(health_pb2.HealthCheckRequest(service=name), deadline_s=10)
+            self.assertEqual(answer.status, health_pb2.HealthCheckResponse.SERVING)
 
     async def test_reflection_shows_both_services(self) -> None:
         channel = Channel(self.uri.removeprefix("apricot://"))

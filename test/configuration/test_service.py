@@ -127,7 +127,7 @@ def test_selected_entries_come_once() -> None:
     ("uri", "told"),
     [
         ("consul://127.0.0.1", "write consul://host:port"),
-        ("apricot://127.0.0.1:32101", "is no address"),
+        ("apricot://127.0.0.1:32101", "is a service, and not the place"),
         ("file:///x.toml", "ends in .yaml"),
         ("http://x", "is no address of a configuration service"),
         ("sqlite", "is no address"),

@@ -18,13 +18,21 @@ END_DEADLINE_S = 30.0
 
 
 class RunningApricot:
-    """`twistd --reactor=asyncio apricot` with its working folder in `folder`; `variables` are added
-    to its environment, without their prefix. A context manager."""
+    """`twistd --reactor=asyncio apricot` with its working folder in `folder`; `variables` are its
+    settings in the environment, without their prefix, `outer` further variables. A context
+    manager."""
 
-    def __init__(self, folder: Path, *options: str, variables: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        variables: Mapping[str, str] | None = None,
+        outer: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.working_dir = folder / "apricot"
         self.options = options
+        self.outer = dict(outer or {})
         self.variables = {
             "LISTENPORT": "0",
             "HTTPLISTENPORT": "0",
@@ -66,7 +74,7 @@ class RunningApricot:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**outer_environment(), **mine},
+                env={**outer_environment(), **self.outer, **mine},
             )
 
     def stop(self, number: int = signal.SIGTERM) -> int:

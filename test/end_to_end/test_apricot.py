@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import sqlite3
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from aliecs.txgrpc.blocking import BlockingChannel
 from aliecs.txgrpc.status import RpcError
 from aliecs.txgrpc.stub import Stub
 from test.end_to_end.apricot import RunningApricot, coconut
-from test.end_to_end.core import RunningCore
+from test.end_to_end.core import BIN, RunningCore
 
 pytestmark = pytest.mark.end_to_end
 
@@ -107,6 +108,30 @@ def test_it_says_in_one_line_why_it_does_not_start(tmp_path: Path, option: str, 
     (line,) = [line for line in apricot.log().splitlines() if "apricot does not start" in line]
     assert told in line
     assert "Traceback" not in apricot.log()
+
+
+def test_it_needs_the_right_reactor() -> None:
+    done = subprocess.run(
+        [BIN / "twistd", "-n", "--pidfile=", "--reactor=select", "apricot"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "twistd --reactor=asyncio apricot" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_service_manager_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        place = tmp_path / "notify"
+        manager.bind(str(place))
+        manager.settimeout(20)
+        told = {"NOTIFY_SOCKET": str(place), "WATCHDOG_USEC": "200000"}
+        with RunningApricot(tmp_path / "one", outer=told):
+            assert manager.recv(100) == b"READY=1"
+            assert {manager.recv(100) for _ in range(3)} == {b"WATCHDOG=1"}
 
 
 @pytest.mark.parametrize("setting", ["listenPort", "httpListenPort"])
