@@ -130,7 +130,6 @@ class Components:
     async def raw_recursive(self, key: str) -> str:
         """The tree at and below a key as JSON, indented with tabs."""
         nested = await self._nested(normal_key(key) if key.strip("/") else "")
-
         return await self.processing.in_thread(lambda: indented_json(nested))
 
     async def _check(self, query: ComponentQuery, order: PayloadImport) -> list[str]:

@@ -22,6 +22,8 @@ from aliecs.protocol.identifier import IdentifierGenerator
 
 THREADS = 2
 DEADLINE_S = 30.0
+FRESH_S = 5.0
+"""How long templates are kept: so much later everybody sees what somebody else changed."""
 
 # Where an engine finds faults (the attribute `stage` of its errors): in the text of a template, and
 # in the names of what it includes.
@@ -32,7 +34,7 @@ T = TypeVar("T")
 
 
 class Templates(Protocol):
-    """A template engine. Its methods may block."""
+    """A template engine, which may keep what it has read."""
 
     def render(
         self,
@@ -43,11 +45,8 @@ class Templates(Protocol):
         new_id: Callable[[], str],
         warn: Callable[[str], None],
     ) -> str:
-        """The processed payload of `path`. `read` gives payloads as they are stored, `new_id` is
-        for templates that want identifiers, `warn` takes what a person should know."""
-
-    def forget(self) -> None:
-        """Read everything anew from now on."""
+        """The processed payload of `path`. May block. `read` gives payloads as they are stored,
+        `new_id` is for templates that want identifiers, `warn` takes what a person should know."""
 
 
 class NoTemplates:
@@ -73,9 +72,6 @@ class NoTemplates:
             )
         return payload
 
-    def forget(self) -> None:
-        """See `Templates.forget`."""
-
 
 @define(eq=False)
 class Processing:
@@ -87,13 +83,14 @@ class Processing:
     make_templates: Callable[[], Templates] = NoTemplates
     """THE place where the engine is chosen."""
     _templates: Templates = field(init=False)
+    _made_s: float = field(init=False)
     _identifiers: IdentifierGenerator = field(init=False, factory=IdentifierGenerator)
     _pool: ThreadPool = field(init=False)
     _reads: set[Deferred[Any]] = field(init=False, factory=set)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
-        self._templates = self.make_templates()
+        self.forget()
         self._pool = ThreadPool(0, THREADS, "payloads")
 
     def start(self) -> None:
@@ -110,9 +107,12 @@ class Processing:
 
     async def render(self, path: str, variables: Mapping[str, str]) -> str:
         """The payload of `path`, processed with `variables`."""
+        if time.monotonic() - self._made_s > FRESH_S:
+            self.forget()
         read = self._reader()
+        templates = self._templates
         return await self.in_thread(
-            lambda: self._templates.render(
+            lambda: templates.render(
                 path,
                 variables,
                 read,
@@ -150,8 +150,10 @@ class Processing:
         return await self.in_thread(check)
 
     def forget(self) -> None:
-        """Process what is stored now from now on."""
-        self._templates.forget()
+        """Process what is stored now from now on. Whoever is being served keeps the engine that he
+        has, and whatever that one reads too late ends with it."""
+        self._templates = self.make_templates()
+        self._made_s = time.monotonic()
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do `work` in one of the threads."""

@@ -27,7 +27,7 @@ class Wrong(InvalidInput):
 
 class Joining:
     """An engine whose templates are lines: `include X`, `variable X`, `wrong`, or text. It keeps
-    what it has read until it is told to forget."""
+    what it has read."""
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
@@ -61,9 +61,6 @@ class Joining:
                 raise Wrong("this is wrong", "parser", path)
             lines.append(line)
         return "\n".join(lines)
-
-    def forget(self) -> None:
-        self.kept.clear()
 
 
 class ProcessingTests(TestCase):
@@ -105,6 +102,18 @@ class ProcessingTests(TestCase):
         self.processing.forget()
         self.assertEqual(await self.processing.render("a/b", {"x": ""}), "\nmoon")
 
+    async def test_what_others_changed_is_seen_soon(self) -> None:
+        self.patch(module, "FRESH_S", 0.05)
+        await self.processing.render("a/c", {})
+        self.payloads["a/c"] = "moon"
+        while await self.processing.render("a/c", {}) != "moon":
+            await self.turn()
+
+    async def turn(self) -> None:
+        turn: Deferred[None] = Deferred()
+        reactor.callLater(0.01, turn.callback, None)  # type: ignore[attr-defined]
+        await turn
+
     async def test_errors_come_through(self) -> None:
         with self.assertRaisesRegex(NotFound, "no x/y"):
             await self.processing.render("x/y", {})
@@ -121,9 +130,7 @@ class ProcessingTests(TestCase):
         self.payloads["a/c"] = NEVER
         asked = [Deferred.fromCoroutine(self.processing.render("a/b", {"x": ""})) for _ in range(2)]
         while len(self.processing._reads) < 2:
-            turn: Deferred[None] = Deferred()
-            reactor.callLater(0.01, turn.callback, None)  # type: ignore[attr-defined]
-            await turn
+            await self.turn()
         await self.processing.stop()
         for one in asked:
             with self.assertRaisesRegex(Unavailable, "is stopping"):
