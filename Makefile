@@ -44,10 +44,13 @@ $(TEST_STAMP): $(STAMP)
 		--config-settings editable_mode=compat --editable ".[test]"
 	@touch $@
 
-# What many environments in one core leave behind, and what each task of a large one costs.
-bench: $(STAMP)
+# What many environments in one core leave behind, what each task of a large one costs, and what
+# loading and configuration cost.
+bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/twenty_environments.py
 	$(BIN)/python bench/large_environment.py
+	$(BIN)/python bench/loading.py
+	$(BIN)/python bench/configuration.py
 
 # Only after a change of a .proto file; what it generates is committed.
 protocol: $(TEST_STAMP)

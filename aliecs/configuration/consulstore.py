@@ -7,6 +7,7 @@ end; they are seen where nothing is in them, and otherwise left out.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ from aliecs.errors import Conflict
 from aliecs.interfaces import IIndexedStore
 
 _ATTEMPTS = 20
+_LOOKED_AT_ALONE = 16
 
 
 @implementer(IIndexedStore)
@@ -73,13 +75,20 @@ class ConsulStore:
         transactions stay where a later one is refused."""
         changes = {key_or_mark(key): checked_value(key, value) for key, value in values.items()}
         changed({}, changes)
-        wanted: dict[str, str] = {}
-        for key, value in changes.items():
-            if await self._is_wanted(key):
-                wanted[key] = value
+        wanted = await self._wanted(changes)
         for operations in _transactions(wanted):
             if problem := await self._kv.commit(operations):
                 raise is_a_value(operations[problem.OpIndex].key)
+
+    async def _wanted(self, changes: Mapping[str, str]) -> Mapping[str, str]:
+        """The changes without folders that have something in them. Raises `Conflict`."""
+        if len(changes) <= _LOOKED_AT_ALONE:
+            return {key: value for key, value in changes.items() if await self._is_wanted(key)}
+        # Of many it is cheaper to see at once what there is.
+        common = posixpath.commonpath([key.rstrip("/") for key in changes])
+        present = await self._kv.keys(f"{common}/" if common else "")
+        result = changed(dict.fromkeys(_without_full_folders(present, ""), ""), changes)
+        return {key: value for key, value in changes.items() if key in result}
 
     async def _is_wanted(self, key: str) -> bool:
         """False for a folder that has something in it already. Raises `Conflict`."""

@@ -7,6 +7,7 @@ by a lock on a file beside it.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import fcntl
 import json
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from aliecs.configuration.tree import changed, flatten, nest
+from aliecs.configuration.tree import changed, flatten, keys_below, nest
 from aliecs.errors import Unavailable
 from aliecs.language.document import parse_document
 
@@ -33,6 +34,8 @@ class FileTree:
         self.uri = f"file://{path}"
         self._signature: tuple[int, ...] | None = None
         self._values: dict[str, str] = {}
+        self._keys: list[str] = []
+        """The keys, sorted."""
 
     def open(self) -> None:
         """Read the file for the first time."""
@@ -41,7 +44,7 @@ class FileTree:
     def close(self) -> None:
         """Forget what was read."""
         self._signature = None
-        self._values = {}
+        self._values, self._keys = {}, []
 
     def get(self, key: str) -> str | None:
         """See `Tree.get`."""
@@ -49,8 +52,12 @@ class FileTree:
 
     def keys(self, prefix: str) -> list[str]:
         """See `Tree.keys`."""
-        values = self._read()
-        return sorted(k for k in values if not prefix or k.startswith(f"{prefix}/"))
+        self._read()
+        if not prefix:
+            return list(self._keys)
+        first, behind = keys_below(prefix)
+        begin, end = (bisect.bisect_left(self._keys, bound) for bound in (first, behind))
+        return self._keys[begin:end]
 
     def items(self, prefix: str) -> dict[str, str]:
         """See `Tree.items`."""
@@ -99,6 +106,7 @@ class FileTree:
                 text = self.path.read_bytes()
                 document = text.strip() and parse_document(text, str(self.path))
                 self._values = flatten(document) if document else {}
+                self._keys = sorted(self._values)
                 self._signature = signature
         except OSError as error:
             raise self._unavailable(error) from error

@@ -12,7 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aliecs.configuration.tree import folders_above, is_a_folder, is_a_value, is_folder_mark
+from aliecs.configuration.tree import (
+    folders_above,
+    is_a_folder,
+    is_a_value,
+    is_folder_mark,
+    keys_below,
+)
 from aliecs.errors import Unavailable
 
 _BUSY_TIMEOUT_S = 10.0
@@ -68,7 +74,7 @@ class SqliteTree:
         return dict(self._select("key, value", prefix))
 
     def _select(self, columns: str, prefix: str) -> list[Any]:
-        bounds = _below(prefix) if prefix else ("", "\U0010ffff")
+        bounds = keys_below(prefix) if prefix else ("", "\U0010ffff")
         with self._errors_told() as connection:
             rows = connection.execute(
                 f"SELECT {columns} FROM entry WHERE key >= ? AND key < ? ORDER BY key",  # noqa: S608
@@ -114,11 +120,6 @@ class SqliteTree:
             connection.execute("COMMIT")
 
 
-def _below(folder: str) -> tuple[str, str]:
-    """The first key below a folder, and the first behind all of them ("0" follows "/")."""
-    return f"{folder}/", f"{folder}0"
-
-
 def _value(connection: sqlite3.Connection, key: str) -> str | None:
     row = connection.execute("SELECT value FROM entry WHERE key = ?", (key,)).fetchone()
     return None if row is None else str(row[0])
@@ -127,7 +128,7 @@ def _value(connection: sqlite3.Connection, key: str) -> str | None:
 def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
     path = key.rstrip("/")
     below = connection.execute(
-        "SELECT 1 FROM entry WHERE key >= ? AND key < ? LIMIT 1", _below(path)
+        "SELECT 1 FROM entry WHERE key >= ? AND key < ? LIMIT 1", keys_below(path)
     ).fetchone()
     if is_folder_mark(key):
         if _value(connection, path) is not None:

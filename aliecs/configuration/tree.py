@@ -97,6 +97,11 @@ def is_folder_mark(key: str) -> bool:
     return key.endswith("/")
 
 
+def keys_below(folder: str) -> tuple[str, str]:
+    """The first key below a folder, and the first behind all of them ("0" follows "/")."""
+    return f"{folder}/", f"{folder}0"
+
+
 def folders_above(key: str) -> list[str]:
     """The folders that `key` lies in, without slashes at their ends, the outermost first."""
     segments = key.rstrip("/").split("/")

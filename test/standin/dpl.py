@@ -34,12 +34,12 @@ PROGRAMS = (
 PRESERVED = "ecs-preserve-raw-channels"
 
 
-def install_dpl(folder: Path) -> Path:
-    """Put the programs into `folder`; gives the file to be sourced (setting
+def install_dpl(folder: Path, further: Sequence[str] = ()) -> Path:
+    """Put the programs, and `further` ones, into `folder`; gives the file to be sourced (setting
     `dplEnvironmentFile`)."""
     programs = folder / "bin"
     programs.mkdir(parents=True)
-    for name in PROGRAMS:
+    for name in dict.fromkeys((*PROGRAMS, *further)):
         program = programs / name
         program.write_text(
             f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(__file__)} {name} "$@"\n'
