@@ -13,7 +13,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,7 @@ class CoreParts:
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
         self._check_ports()
+        apricot = await self._open_apricot(configuration) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
         self._stops.append(("journal", journal.stop))
@@ -185,7 +186,7 @@ class CoreParts:
                 operations=Operations(identifiers),
                 identifiers=identifiers,
                 clock=reactor,
-                options=environment_options(settings),
+                options=environment_options(settings, apricot),
             )
         )
         await manager.close_lost()
@@ -206,7 +207,7 @@ class CoreParts:
             version=product_version(),
             shut_down=lambda: reactor.callLater(STOP_GRACE_S, reactor.stop),
         )
-        await self._open_faces(core)
+        await self._open_faces(core, apricot)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         self.ready = self._has_served = True
         self._begin_watchdog()
@@ -286,7 +287,7 @@ class CoreParts:
             self._log.warn("settings: {fault}", fault=fault)
         return self.sources.settings(entry)
 
-    async def _open_faces(self, core: Core) -> None:
+    async def _open_faces(self, core: Core, apricot: Mapping[str, str]) -> None:
         settings = self.settings
         reactor: Any = installed_reactor
         folder = Path(settings.core_working_dir)
@@ -317,12 +318,11 @@ class CoreParts:
             factory = manhole_factory(access, Path(host_key), manhole_names(core))
             port = self._listen("manholePort", settings.manhole_port, factory)
             addresses["manhole"] = f"{settings.manhole_user}@{settings.listen_address}:{port}"
-        if self._serves_apricot:
-            addresses |= await self._open_apricot(core.configuration)
-        self._say_addresses(folder, addresses)
+        self._say_addresses(folder, {**addresses, **apricot})
 
     async def _open_apricot(self, service: IConfigurationService) -> dict[str, str]:
-        """Serve the configuration to others; gives the addresses."""
+        """Serve the configuration to others, before anything else begins: what an earlier core left
+        running may ask for it. Gives the addresses."""
         reactor: Any = installed_reactor
         settings = self.settings
         address = settings.listen_address
@@ -396,8 +396,14 @@ def make_backend(
     )
 
 
-def environment_options(settings: Settings) -> EnvironmentOptions:
-    """What environments look at."""
+def environment_options(settings: Settings, apricot: Mapping[str, str]) -> EnvironmentOptions:
+    """What environments look at. `apricot` has the addresses of the configuration where this core
+    serves it: then templates find it without anybody having said where."""
+    defaults = {"python_executable": sys.executable}
+    if apricot:
+        host, _, port = apricot["apricot_http"].rpartition("//")[2].rpartition(":")
+        here = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104
+        defaults["apricot_endpoint"] = f"{here}:{port}"
     return EnvironmentOptions(
         fmq_plugin=settings.fmq_plugin,
         fmq_plugin_search_path=settings.fmq_plugin_search_path,
@@ -406,7 +412,7 @@ def environment_options(settings: Settings) -> EnvironmentOptions:
         transition_timeout_s=settings.transition_timeout_s,
         load_timeout_s=settings.load_timeout_s,
         clean_shared_memory=bool(settings.shm_cleaner),
-        defaults={"python_executable": sys.executable},
+        defaults=defaults,
     )
 
 

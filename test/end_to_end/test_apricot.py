@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from aliecs.configuration.wire import APRICOT
-from aliecs.protocol.protos import apricot_pb2
+from aliecs.protocol.protos import apricot_pb2, o2control_pb2
 from aliecs.txgrpc.blocking import BlockingChannel
 from aliecs.txgrpc.status import RpcError
 from aliecs.txgrpc.stub import Stub
+from test.docs.documents import ROOT
 from test.end_to_end.apricot import RunningApricot, coconut
 from test.end_to_end.core import BIN, RunningCore
 
@@ -161,6 +162,37 @@ def test_a_core_serves_its_configuration(tmp_path: Path) -> None:
         imported(tmp_path, uri, "{}", "-n")
         assert fetch(core.addresses["apricot_http"], f"/components/{PATH}") == "{}\n"
         assert core.coconut("c", "list").stdout == "- qc\n"
+
+
+WHERE = """
+name: where
+vars:
+  seen: "{{ apricot_endpoint }}"
+roles:
+  - name: clock
+    task: { load: clock }
+"""
+
+
+def test_workflows_know_where_it_is_served(tmp_path: Path) -> None:
+    clock = (ROOT / "tasks" / "clock.yaml").read_text()
+    workflows = {"workflows/where.yaml": WHERE, "tasks/clock.yaml": clock}
+    with RunningCore(tmp_path, hosts=["one"], workflows=workflows) as core:
+        environment = core.create(core.template("where"))
+        request = o2control_pb2.GetRolesRequest(envId=environment.id, pathSpec="where")
+        (role,) = core.control_stub.GetRoles(request, deadline_s=20).roles
+        assert f"http://{role.vars['seen']}" == core.addresses["apricot_http"]
+        # The tree has the last word.
+        uri = f"apricot://{core.addresses['apricot']}"
+        with BlockingChannel(uri.removeprefix("apricot://")) as channel:
+            entry = {"component": "aliecs/defaults", "key": "apricot_endpoint", "value": "a:1"}
+            Stub(channel, APRICOT).SetRuntimeEntry(
+                apricot_pb2.SetRuntimeEntryRequest(**entry), deadline_s=20
+            )
+        environment = core.create(core.template("where"))
+        request = o2control_pb2.GetRolesRequest(envId=environment.id, pathSpec="where")
+        (role,) = core.control_stub.GetRoles(request, deadline_s=20).roles
+        assert role.vars["seen"] == "a:1"
 
 
 def test_a_core_may_keep_it_to_itself(tmp_path: Path) -> None:
