@@ -42,6 +42,7 @@ from aliecs.daemon import (
     check_reactor,
     write_addresses,
 )
+from aliecs.environment.dump import Dumps
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.facilities import Options as EnvironmentOptions
 from aliecs.environment.generation import Generator
@@ -187,6 +188,7 @@ class CoreParts:
                 identifiers=identifiers,
                 clock=reactor,
                 options=environment_options(settings, apricot),
+                dumps=Dumps(folder / "dumps", settings.dump_workflows),
             )
         )
         await manager.close_lost()

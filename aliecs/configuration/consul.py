@@ -204,6 +204,16 @@ class KeyValues:
         pairs = await self._consul.parsed(answer.body, list[Pair])
         return pairs[0] if pairs else None
 
+    async def get_with_index(self, key: str) -> tuple[Pair | None, int]:
+        """One key, None where it does not exist, with the number of Consul's last change to it, or
+        of the last change to anything where it does not exist."""
+        answer = await self._consul.request("GET", _path(key), {})
+        index = int((answer.headers.getRawHeaders("X-Consul-Index") or ["0"])[0])
+        if answer.code == 404:
+            return None, index
+        pairs = await self._consul.parsed(answer.body, list[Pair])
+        return (pairs[0] if pairs else None), index
+
     async def find(self, prefix: str) -> Sequence[Pair]:
         """All keys that begin with `prefix`, as text: mind the slash. Sorted by bytes."""
         answer = await self._get(prefix, {"recurse": ""})

@@ -60,11 +60,6 @@ class ConsulStore:
         pair = await self._kv.get(normal_key(key))
         return None if pair is None else pair.text
 
-    async def get_with_index(self, key: str) -> tuple[str | None, int]:
-        """See `IIndexedStore.get_with_index`."""
-        pair = await self._kv.get(normal_key(key))
-        return (None, 0) if pair is None else (pair.text, pair.ModifyIndex)
-
     async def put(self, key: str, value: str) -> None:
         """See `IConfigurationStore.put`. Raises `Conflict` where there are keys below `key`, or a
         folder that it would lie in has a value, and `InvalidInput` for more than 512 KiB."""
@@ -111,6 +106,19 @@ class ConsulStore:
                 return True
         raise Conflict(f"{key} was changed {_ATTEMPTS} times while it was to be deleted")
 
+    async def compare_and_delete(self, key: str, expected: str) -> bool:
+        """See `IConfigurationStore.compare_and_delete`."""
+        normal = normal_key(key)
+        pair = await self._kv.get(normal, consistent=True)
+        if pair is None or pair.text != expected:
+            return False
+        return await self._kv.delete(normal, pair.ModifyIndex)
+
+    async def get_with_index(self, key: str) -> tuple[str | None, int]:
+        """See `IIndexedStore.get_with_index`."""
+        pair, index = await self._kv.get_with_index(normal_key(key))
+        return (None if pair is None else pair.text), index
+
     async def list(self, prefix: str) -> Sequence[str]:
         """See `IConfigurationStore.list`. A key that ends in a slash is an empty folder."""
         folder = _folder(prefix)
@@ -138,14 +146,6 @@ class ConsulStore:
         if problem is not None and problem.OpIndex < len(folders_above(normal)):
             raise is_a_value(folders_above(normal)[problem.OpIndex])
         return problem is None
-
-    async def compare_and_delete(self, key: str, expected: str) -> bool:
-        """See `IConfigurationStore.compare_and_delete`."""
-        normal = normal_key(key)
-        pair = await self._kv.get(normal, consistent=True)
-        if pair is None or pair.text != expected:
-            return False
-        return await self._kv.delete(normal, pair.ModifyIndex)
 
 
 def _folder(prefix: str) -> str:

@@ -47,13 +47,21 @@ async def load_workflow(environment: Environment, variables: Mapping[str, str]) 
         defaults=environment.base_defaults,
         variables={**environment.base_vars, run.CLEANUP_COUNT: "0"},
         plugin_functions=_plugin_functions(environment),
+        dump=facilities.dumps.write if facilities.dumps is not None else None,
     )
 
     def work(sources: ILoaderSources) -> tuple[Workflow, bytes]:
         workflow = load(request, sources, facilities.templates)
         for text in workflow.class_texts.values():
             facilities.classes.task_class(text)
-        return workflow, msgspec.json.encode(workflow.to_document())
+        document = workflow.to_document()
+        if facilities.dumps is not None:
+            try:
+                facilities.dumps.write_workflow(workflow, document)
+            except AliecsError as problem:
+                # It is for curious people; no environment fails for it.
+                environment.log.warn("{text}", text=problem.message)
+        return workflow, msgspec.json.encode(document)
 
     workflow, document = await facilities.loaders.run(
         work, deadline_s=facilities.options.load_timeout_s

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from aliecs.environment.dump import Dumps
 from aliecs.environment.loading import Loaders
 from aliecs.environment.operation import Operations
 from aliecs.event.bus import Bus
@@ -50,6 +51,8 @@ class Facilities:
     identifiers: IdentifierGenerator
     clock: IReactorTime
     options: Options
+    dumps: Dumps | None = None
+    """Where loading a workflow may leave files for people."""
     templates: TemplateCache = field(factory=TemplateCache)
     classes: TaskClasses = field(factory=TaskClasses)
     now_ms: Callable[[], int] = lambda: int(time.time() * 1000)

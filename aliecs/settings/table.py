@@ -190,6 +190,9 @@ class Settings:
     load_timeout_s: float = _setting(
         DURATION, 60.0, "how long loading a workflow may take", key="loadTimeout"
     )
+    dump_workflows: bool = _setting(
+        FLAG, False, "write every workflow that is loaded to files in `dumps` of the working folder"
+    )
     jit_timeout_s: float = _setting(
         DURATION, 30.0, "how long one command that generates a workflow may take", key="jitTimeout"
     )
@@ -437,7 +440,6 @@ class Settings:
     metrics_endpoint: str = _setting(
         TEXT, "8088/ecsmetrics", "port and name of the core's metrics", used=False
     )
-    dump_workflows: bool = _setting(FLAG, False, "write every loaded workflow to files", used=False)
     concurrent_workflow_template_processing: bool = _setting(
         FLAG, True, "a workflow's roles are processed side by side", used=False
     )
