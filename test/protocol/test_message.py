@@ -151,9 +151,7 @@ def test_responses_and_events_are_upstreams() -> None:
         "pid": 4711,
     }
     labels = {"detector": "TPC", "environmentId": "e"}
-    event = DeviceEvent(
-        timestamp=timestamp(0), labels=labels, type=1, origin=origin("a", "e", "t")
-    )
+    event = DeviceEvent(timestamp=timestamp(0), labels=labels, type=1, origin=origin("a", "e", "t"))
     assert json.loads(event.encode()) == {
         "_messageType": "DeviceEvent", "timestamp": "0.000000", "labels": labels, "type": 1,
         "origin": {"agentId": {"value": "a"}, "executorId": {"value": "e"},
