@@ -16,8 +16,8 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread, defe
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
-from aliecs.configuration.format import TEMPLATE_TAG
-from aliecs.errors import DeadlineExceeded, InvalidInput, NotImplementedYet, Unavailable
+from aliecs.errors import DeadlineExceeded, Unavailable
+from aliecs.language.payload import PayloadError, PayloadTemplates
 from aliecs.protocol.identifier import IdentifierGenerator
 
 THREADS = 2
@@ -25,8 +25,8 @@ DEADLINE_S = 30.0
 FRESH_S = 5.0
 """How long templates are kept: so much later everybody sees what somebody else changed."""
 
-# Where an engine finds faults (the attribute `stage` of its errors): in the text of a template, and
-# in the names of what it includes.
+# Where faults are found (`PayloadError.stage`): in the text of a template, and in the names of what
+# it includes.
 _WRONG = ("lexer", "parser")
 _LACKING = "fromfile"
 
@@ -49,30 +49,6 @@ class Templates(Protocol):
         `new_id` is for templates that want identifiers, `warn` takes what a person should know."""
 
 
-class NoTemplates:
-    """What stands in for an engine: payloads without templates are themselves."""
-
-    def render(
-        self,
-        path: str,
-        variables: Mapping[str, str],
-        read: Callable[[str], str],
-        *,
-        new_id: Callable[[], str],
-        warn: Callable[[str], None],
-    ) -> str:
-        """See `Templates.render`. Raises `NotImplementedYet` for a template."""
-        payload = read(path)
-        tag = TEMPLATE_TAG.search(payload)
-        if tag is not None:
-            line = payload.count("\n", 0, tag.start()) + 1
-            raise NotImplementedYet(
-                f"{path} is a template ({tag[0]} in line {line}); this version does not process "
-                "templates in payloads, only payloads without them, or as they are stored"
-            )
-        return payload
-
-
 @define(eq=False)
 class Processing:
     """The threads, and the engine that runs in them. `read` gives a payload as it is stored."""
@@ -80,8 +56,7 @@ class Processing:
     reactor: Any
     """`IReactorThreads` and `IReactorTime`, which no type can say together."""
     read: Callable[[str], Awaitable[str]]
-    make_templates: Callable[[], Templates] = NoTemplates
-    """THE place where the engine is chosen."""
+    make_templates: Callable[[], Templates] = PayloadTemplates
     _templates: Templates = field(init=False)
     _made_s: float = field(init=False)
     _identifiers: IdentifierGenerator = field(init=False, factory=IdentifierGenerator)
@@ -124,7 +99,7 @@ class Processing:
     async def check(self, path: str, payload: str) -> list[str]:
         """Check the template in `payload`, which is to be stored under `path`.
 
-        Gives notes for a person about what may still be wrong with it. Raises `InvalidInput` where
+        Gives notes for a person about what may still be wrong with it. Raises `PayloadError` where
         it is no template. It is tried without variables: what only they would show is not found.
         """
         stored = self._reader()
@@ -138,13 +113,10 @@ class Processing:
                 self.make_templates().render(
                     path, {}, read, new_id=self._identifiers.new, warn=lambda text: None
                 )
-            except NotImplementedYet:
-                return ["this version has no engine for templates: the template was not checked"]
-            except InvalidInput as error:
-                stage = getattr(error, "stage", "")
-                if stage in _WRONG and getattr(error, "path", "") == path:
+            except PayloadError as error:
+                if error.stage in _WRONG and error.path == path:
                     raise
-                return [error.message] if stage in (*_WRONG, _LACKING) else []
+                return [error.message] if error.stage in (*_WRONG, _LACKING) else []
             return []
 
         return await self.in_thread(check)

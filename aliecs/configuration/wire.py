@@ -41,6 +41,7 @@ _BY_CODE: Mapping[str, type[AliecsError]] = {
 _BY_STATUS: Mapping[str, type[AliecsError]] = {kind.grpc_status: kind for kind in _BY_CODE.values()}
 # What `InvalidInput` is called where it is more than that.
 _KINDS_OF_INPUT = ("template", "payload_error", "settings")
+_TEMPLATE_FAULT = "[Error (where:"
 # The words that the reference has for what is not there.
 _MISSING = (
     "nil response",
@@ -109,10 +110,17 @@ def error_of_answer(error: RpcError, uri: str) -> AliecsError:
             f"the configuration service {uri} did not answer in time: {error.message}"
         )
     code = error.trailing.get(ERROR_CODE)
-    kind = _BY_CODE.get(code) if isinstance(code, str) else None
-    if kind is None and error.status == "UNKNOWN" and any(w in error.message for w in _MISSING):
-        kind = NotFound
-    if kind is None and code in _KINDS_OF_INPUT:
-        kind = InvalidInput
-    kind = kind or _BY_STATUS.get(error.status)
+    if isinstance(code, str):
+        kind = InvalidInput if code in _KINDS_OF_INPUT else _BY_CODE.get(code)
+    elif error.status == "UNKNOWN":
+        kind = _kind_of_words(error.message)
+    else:
+        kind = _BY_STATUS.get(error.status)
     return kind(error.message) if kind is not None else error
+
+
+def _kind_of_words(message: str) -> type[AliecsError] | None:
+    """What the reference means by an error without a kind."""
+    if message.startswith(_TEMPLATE_FAULT):
+        return InvalidInput
+    return NotFound if any(words in message for words in _MISSING) else None

@@ -144,6 +144,24 @@ class ComponentTests(HttpTestCase):
         for path in ("?process=true", "/?process=true", "/?run_type=PHYSICS&beam=pp&process=true"):
             self.assertEqual(await self.good(f"/components/qc/ANY/any/entry11{path}"), "world\n")
 
+    async def test_all_other_parameters_are_variables(self) -> None:
+        path = "/components/qc/ANY/any/entry12"
+        for parameters, text in (
+            ("?process=true&oh=hello", "hello"),
+            ("/?oh=a%20%C3%BC&process=1&other=x", "a ü"),
+            ("?process=true&oh=first&oh=second", "first"),
+            ("?process=true&oh=<", "&lt;"),
+            ("?process=true&a-b=x", ""),
+            ("?process=true", ""),
+        ):
+            self.assertEqual(await self.good(path + parameters), f"{text}\n")
+
+    async def test_a_template_that_is_wrong(self) -> None:
+        await self.store.put("o2/components/qc/ANY/any/wrong", "{{ a.b( }}")
+        answer = await self.get("/components/qc/ANY/any/wrong?process=true")
+        self.assertEqual(answer.status, 500)
+        self.assertIn("qc/ANY/any/wrong", answer.body)
+
     async def test_processing_is_asked_for(self) -> None:
         path = "/components/qc/ANY/any/entry12"
         for parameters in ("", "?process=false", "?process=perhaps", "?oh=x", "?process="):

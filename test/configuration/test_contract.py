@@ -21,6 +21,7 @@ QC_ENTRIES = [
     "ANY/any/entry1",
     "ANY/any/entry10",
     "ANY/any/entry11",
+    "ANY/any/entry12",
     "ANY/any/sub/entry12",
     "ANY/role1/entry1",
     "PHYSICS/role1/entry1",
@@ -139,6 +140,56 @@ class ServiceContract:
     async def test_a_template_is_given_as_it_is_stored(self: Any) -> None:
         raw = await self.service.component_payload("qc/ANY/any/entry10", None)
         self.assertEqual(raw, 'plain line\n{{ var1 }} {% include "entry11" %}')
+
+    async def test_templates(self: Any) -> None:
+        payload = self.service.component_payload
+        self.assertEqual(
+            await payload("qc/ANY/any/entry10", {"var1": "hello"}), "plain line\nhello world"
+        )
+        self.assertEqual(await payload("qc/ANY/any/entry12", {}), "hello world")
+        self.assertEqual(await payload("qc/ANY/any/sub/entry12", {}), "world")
+        # Nothing is known in a template but what was given with it.
+        self.assertEqual(await payload("qc/ANY/any/entry10", {}), "plain line\n world")
+        # A variable that no template can name does no harm.
+        self.assertEqual(await payload("qc/ANY/any/entry12", {"a-b.c": "x"}), "hello world")
+
+    async def test_what_is_no_template(self: Any) -> None:
+        await self.store.put("o2/components/qc/ANY/any/wrong", "line\n{% if %}")
+        await self.store.put("o2/components/qc/ANY/any/lost", '{% include "nothere" %}')
+        for name, told in (("wrong", r"qc/ANY/any/wrong \| Line 2"), ("lost", "unable to resolve")):
+            with self.assertRaisesRegex(InvalidInput, told):
+                await self.service.component_payload(f"qc/ANY/any/{name}", {})
+
+    async def test_an_import_is_what_is_processed_from_then_on(self: Any) -> None:
+        payload = self.service.component_payload
+        self.assertEqual(await payload("qc/ANY/any/entry12", {}), "hello world")
+        await self.service.import_payload(PayloadImport("qc/ANY/any/sub/entry12", "moon"))
+        self.assertEqual(await payload("qc/ANY/any/entry12", {}), "hello moon")
+        await self.store.put("o2/components/qc/ANY/any/sub/entry12", "sun")
+        await self.service.invalidate_templates()
+        self.assertEqual(await payload("qc/ANY/any/entry12", {}), "hello sun")
+
+    async def test_templates_are_checked_before_they_are_imported(self: Any) -> None:
+        path = "qc/ANY/any/t"
+        for payload, notes in (
+            ('{"a": "{{ b }}"}', []),
+            ('{"a": "{{ b|nosuchfilter }}"}', None),
+            ('{"a": "{% for %}"}', None),
+            ('{"a": "{% include "entry11" %}"}', ["form was not checked"]),
+            ('{"a": "{{ json.Unmarshal(nothing).a }}"}', []),
+            ("\"{% include 'nothere' %}\"", ["unable to resolve"]),
+        ):
+            order = PayloadImport(path, payload, format="json")
+            if notes is None:
+                with self.assertRaisesRegex(InvalidInput, f"in {path} "):
+                    await self.service.import_payload(order)
+                continue
+            told = (await self.service.import_payload(order)).notes
+            self.assertEqual(len(told), len(notes), (payload, told))
+            for note, part in zip(told, notes, strict=True):
+                self.assertIn(part, note)
+        # What is imported as it is, without a form, is nobody's template.
+        await self.service.import_payload(PayloadImport(path, "{% for %}"))
 
     async def test_a_payload_with_its_index(self: Any) -> None:
         path = "qc/ANY/any/entry1"

@@ -121,7 +121,7 @@ class WireTests(ServedTestCase):
         # Run type and role of such a request do not count.
         listing = P.ListComponentEntriesRequest(path="qc/PHYSICS/nowhere")
         entries = await ask.ListComponentEntries(listing, deadline_s=10)
-        self.assertEqual(len(entries.payload), 8)
+        self.assertEqual(len(entries.payload), 9)
         resolved = await ask.ResolveComponentQuery(
             P.ComponentQuery(component="qc", runType=P.PHYSICS, machineRole="r", entry="entry11"),
             deadline_s=10,
@@ -243,6 +243,10 @@ class TerseServerTests(HouseTestCase):
     async def test_what_is_not_there_is_known_by_the_words(self) -> None:
         self.terse.problem = "nil response for key o2/runtime/a/b"
         with self.assertRaises(NotFound):
+            await self.remote.runtime_get("a", "b")
+        lost = "[Error (where: fromfile) in a] unable to resolve template: nil response for key b"
+        self.terse.problem = lost
+        with self.assertRaises(InvalidInput):
             await self.remote.runtime_get("a", "b")
 
     async def test_a_failure_is_never_an_empty_answer(self) -> None:

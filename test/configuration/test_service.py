@@ -21,7 +21,7 @@ from aliecs.configuration.query import (
     select_entries,
 )
 from aliecs.configuration.remote import RemoteConfigurationService, target_of
-from aliecs.errors import InvalidInput, NotImplementedYet, SettingsError
+from aliecs.errors import InvalidInput, SettingsError
 from test.configuration.houses import TREE, sqlite_house, started
 from test.configuration.test_contract import HouseTestCase
 
@@ -41,10 +41,6 @@ class LocalTests(HouseTestCase):
             self, open_configuration("sqlite://", self.place, reactor, trim_space=False)
         )
         self.assertEqual((await service.defaults())["blank"], "  value  ")
-
-    async def test_a_template_is_refused(self) -> None:
-        with self.assertRaisesRegex(NotImplementedYet, r"is a template \(\{\{ in line 2\)"):
-            await self.service.component_payload("qc/ANY/any/entry10", {"var1": "hello"})
 
 
 @pytest.mark.parametrize(

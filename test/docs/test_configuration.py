@@ -22,5 +22,6 @@ def test_the_page_from_top_to_bottom(tmp_path: Path) -> None:
     assert '-{"rate": 1}' in told
     assert "rate for the cosmics week" in told
     assert "entry deleted" in told
+    assert '{"rate": 7, "detectors": ["MCH"] }' in told
     assert "qc/ANY/any/general" in told
     assert '"flp001"' in told
