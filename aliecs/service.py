@@ -13,21 +13,18 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from attrs import define, field
-from twisted.application.service import IService, Service
+from twisted.application.service import IService
 from twisted.internet import reactor as installed_reactor
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import LoopingCall
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import Logger
 from twisted.web.server import Site
 
+from aliecs.api.apricot_faces import open_grpc, open_http
 from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
@@ -37,7 +34,14 @@ from aliecs.api.stream import EventStream
 from aliecs.backend.host import HostDefinition
 from aliecs.backend.local import LocalBackend
 from aliecs.backend.ports import PortClaims
-from aliecs.configuration.opening import open_configuration
+from aliecs.configuration.opening import is_remote, open_configuration
+from aliecs.daemon import (
+    DaemonService,
+    begin_watchdog,
+    check_ports,
+    check_reactor,
+    write_addresses,
+)
 from aliecs.environment.dump import Dumps
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.facilities import Options as EnvironmentOptions
@@ -51,7 +55,6 @@ from aliecs.event.record import CoreStart
 from aliecs.integration.factory import known_factories, make_integrations
 from aliecs.interfaces import IConfigurationService, ITaskBackend
 from aliecs.journal import Journal
-from aliecs.log import forward_standard_logging, make_observer
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.protos import o2control_pb2
@@ -78,11 +81,7 @@ class Options(SettingsOptions):
 
     def postOptions(self) -> None:  # noqa: N802
         """Check everything that can be checked before anything is started."""
-        if not isinstance(installed_reactor, AsyncioSelectorReactor):
-            raise SystemExit(
-                "aliecs: only the asyncio reactor will do; start it as "
-                "`twistd --reactor=asyncio aliecs ...`"
-            )
+        check_reactor("aliecs")
         try:
             self.settings_sources = self.sources()
             self.settings = self.settings_sources.settings()
@@ -95,71 +94,19 @@ def makeService(options: Options) -> IService:  # noqa: N802
     return CoreService(options.settings_sources, options.settings)
 
 
-class CoreService(Service):
-    """The core as a service of Twisted."""
+class CoreService(DaemonService):
+    """The core as a service of Twisted. Stopping it hands over."""
 
     name = "aliecs"
 
     def __init__(self, sources: Sources, settings: Settings) -> None:
-        self.sources = sources
-        self.settings = settings
-        self.core: CoreParts | None = None
-        self.log = Logger()
-        self._starting: Deferred[None] | None = None
-
-    def setServiceParent(self, parent: Any) -> None:  # noqa: N802
-        """Also the moment to say where the log goes: twistd asks the application for it."""
-        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
-        settings = self.settings
-        observer = make_observer(
-            sys.stdout,
-            settings.log_format,
+        super().__init__(
+            "the core",
+            lambda: CoreParts(sources, settings),
+            log_format=settings.log_format,
             verbose=settings.verbose,
             very_verbose=settings.very_verbose,
         )
-        parent.setComponent(ILogObserver, observer)
-
-    def startService(self) -> None:  # noqa: N802
-        """Begin to start the parts, once the reactor runs."""
-        super().startService()  # type: ignore[no-untyped-call]
-        forward_standard_logging()
-        installed_reactor.callLater(0, self._start)
-
-    def stopService(self) -> Deferred[None]:  # noqa: N802
-        """Hand over."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        notify("STOPPING=1")
-        return Deferred.fromCoroutine(self._stop())
-
-    def _start(self) -> None:
-        async def start() -> None:
-            try:
-                self.core = CoreParts(self.sources, self.settings)
-                await self.core.start()
-            except AliecsError as error:
-                self._give_up(error.message)
-            except Exception:
-                if not self.running:
-                    # Cancelled by `_stop`: whatever was awaited ended in the middle.
-                    self.log.info("told to stop before the core was up")
-                    return
-                self.log.failure("the core cannot start")
-                self._give_up("this is a fault of ours")
-
-        self._starting = Deferred.fromCoroutine(start())
-
-    def _give_up(self, reason: str) -> None:
-        self.log.critical("the core does not start: {reason}", reason=reason)
-        reactor: Any = installed_reactor
-        reactor.addSystemEventTrigger("after", "shutdown", _exit_with_failure)
-        reactor.stop()
-
-    async def _stop(self) -> None:
-        if self._starting is not None and not self._starting.called:
-            self._starting.cancel()
-            await self._starting
-        if self.core is not None:
-            await self.core.stop()
 
 
 @define(eq=False)
@@ -183,6 +130,7 @@ class CoreParts:
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
         self._check_ports()
+        apricot = await self._open_apricot(configuration) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
         self._stops.append(("journal", journal.stop))
@@ -239,7 +187,7 @@ class CoreParts:
                 operations=Operations(identifiers),
                 identifiers=identifiers,
                 clock=reactor,
-                options=environment_options(settings),
+                options=environment_options(settings, apricot),
                 dumps=Dumps(folder / "dumps", settings.dump_workflows),
             )
         )
@@ -261,7 +209,7 @@ class CoreParts:
             version=product_version(),
             shut_down=lambda: reactor.callLater(STOP_GRACE_S, reactor.stop),
         )
-        await self._open_faces(core)
+        await self._open_faces(core, apricot)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         self.ready = self._has_served = True
         self._begin_watchdog()
@@ -294,19 +242,20 @@ class CoreParts:
         """Every port can be had. Looked at before anything is touched: a core that cannot serve
         must not have ended what its predecessor left running."""
         settings = self.settings
-        address = settings.listen_address
         ports = {"controlPort": settings.control_port, "restPort": settings.rest_port}
         if settings.manhole_keys or settings.manhole_password_file:
             ports["manholePort"] = settings.manhole_port
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        for setting, port in ports.items():
-            try:
-                socket.create_server((address, port), family=family).close()
-            except OSError as error:
-                raise Unavailable(
-                    f"{setting}: {address}:{port} cannot be listened on: {error.strerror or error};"
-                    " stop what uses it, or choose another"
-                ) from error
+        if self._serves_apricot:
+            ports |= {
+                "apricotPort": settings.apricot_port,
+                "apricotHttpPort": settings.apricot_http_port,
+            }
+        check_ports(settings.listen_address, ports)
+
+    @property
+    def _serves_apricot(self) -> bool:
+        """What belongs to another process is not served twice."""
+        return self.settings.serve_apricot and not is_remote(self.settings.config_service_uri)
 
     def _take_folder(self, folder: Path) -> None:
         """Make the working folder, and make sure that no other core works in it."""
@@ -340,7 +289,7 @@ class CoreParts:
             self._log.warn("settings: {fault}", fault=fault)
         return self.sources.settings(entry)
 
-    async def _open_faces(self, core: Core) -> None:
+    async def _open_faces(self, core: Core, apricot: Mapping[str, str]) -> None:
         settings = self.settings
         reactor: Any = installed_reactor
         folder = Path(settings.core_working_dir)
@@ -371,7 +320,26 @@ class CoreParts:
             factory = manhole_factory(access, Path(host_key), manhole_names(core))
             port = self._listen("manholePort", settings.manhole_port, factory)
             addresses["manhole"] = f"{settings.manhole_user}@{settings.listen_address}:{port}"
-        self._say_addresses(folder, addresses)
+        self._say_addresses(folder, {**addresses, **apricot})
+
+    async def _open_apricot(self, service: IConfigurationService) -> dict[str, str]:
+        """Serve the configuration to others, before anything else begins: what an earlier core left
+        running may ask for it. Gives the addresses."""
+        reactor: Any = installed_reactor
+        settings = self.settings
+        address = settings.listen_address
+        port, stop = await open_grpc(
+            service, reactor, address, settings.apricot_port, "apricotPort"
+        )
+        self._stops.append(("apricot", stop))
+        http_port, stop = open_http(
+            service, reactor, address, settings.apricot_http_port, "apricotHttpPort"
+        )
+        self._stops.append(("apricot over HTTP", stop))
+        return {
+            "apricot": f"{address}:{port}",
+            "apricot_http": f"http://{address}:{http_port}",
+        }
 
     def _listen(self, setting: str, port: int, factory: Any) -> int:
         reactor: Any = installed_reactor
@@ -385,10 +353,7 @@ class CoreParts:
 
     def _say_addresses(self, folder: Path, addresses: dict[str, str]) -> None:
         path = folder / ADDRESSES
-        # In one step: whoever waits for the file must not read half of it.
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode({"pid": os.getpid(), **addresses}))
-        fresh.replace(path)
+        write_addresses(path, addresses)
         self._stops.append(("addresses", lambda: path.unlink(missing_ok=True)))
         for face, address in addresses.items():
             self._log.info("{face} at {address}", face=face, address=address)
@@ -397,12 +362,9 @@ class CoreParts:
 
     def _begin_watchdog(self) -> None:
         """Tell systemd that the core is ready, and from time to time that its reactor turns."""
-        notify("READY=1")
-        microseconds = os.environ.get("WATCHDOG_USEC", "")
-        if microseconds.isdecimal() and int(microseconds):
-            call = LoopingCall(notify, "WATCHDOG=1")
-            call.start(int(microseconds) / 1_000_000 / 2)
-            self._stops.append(("watchdog", call.stop))
+        end = begin_watchdog()
+        if end is not None:
+            self._stops.append(("watchdog", end))
 
 
 def make_backend(
@@ -436,8 +398,14 @@ def make_backend(
     )
 
 
-def environment_options(settings: Settings) -> EnvironmentOptions:
-    """What environments look at."""
+def environment_options(settings: Settings, apricot: Mapping[str, str]) -> EnvironmentOptions:
+    """What environments look at. `apricot` has the addresses of the configuration where this core
+    serves it: then templates find it without anybody having said where."""
+    defaults = {"python_executable": sys.executable}
+    if apricot:
+        host, _, port = apricot["apricot_http"].rpartition("//")[2].rpartition(":")
+        here = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104
+        defaults["apricot_endpoint"] = f"{here}:{port}"
     return EnvironmentOptions(
         fmq_plugin=settings.fmq_plugin,
         fmq_plugin_search_path=settings.fmq_plugin_search_path,
@@ -446,7 +414,7 @@ def environment_options(settings: Settings) -> EnvironmentOptions:
         transition_timeout_s=settings.transition_timeout_s,
         load_timeout_s=settings.load_timeout_s,
         clean_shared_memory=bool(settings.shm_cleaner),
-        defaults={"python_executable": sys.executable},
+        defaults=defaults,
     )
 
 
@@ -480,24 +448,3 @@ def product_version() -> tuple[int, int, int]:
     numbers = [int(part) for part in version_text().split(".")[:3] if part.isdecimal()]
     major, minor, patch = (*numbers, 0, 0, 0)[:3]
     return major, minor, patch
-
-
-def notify(message: str) -> None:
-    """Tell the service manager, where there is one (the datagram protocol of sd_notify)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        try:
-            channel.sendto(message.encode(), address)
-        except OSError as error:
-            Logger(namespace="aliecs.service").warn("sd_notify: {error}", error=str(error))
-
-
-def _exit_with_failure() -> None:
-    """twistd has no way to end with a status of ours."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)

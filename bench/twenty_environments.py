@@ -60,6 +60,8 @@ def running_core(folder: Path, mark: str) -> Iterator[tuple[int, Any]]:
         "coreWorkingDir": str(working_dir),
         "controlPort": 0,
         "restPort": 0,
+        "apricotPort": 0,
+        "apricotHttpPort": 0,
         "hosts": list(HOSTS),
         "integrationPlugins": ["testplugin"],
         "recoveryTimeout": "10s",

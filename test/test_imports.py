@@ -17,7 +17,7 @@ import aliecs
 PACKAGE = Path(aliecs.__file__).parent
 
 ROWS: list[list[str]] = [
-    ["service", "cli"],
+    ["service", "apricot", "cli"],
     ["api", "web"],
     ["environment"],
     ["integration"],
@@ -25,7 +25,7 @@ ROWS: list[list[str]] = [
     ["backend", "configuration", "repository", "executor"],
     ["language", "occ"],
     ["event", "journal"],
-    ["settings", "interfaces", "errors", "log", "txgrpc", "protocol"],
+    ["settings", "interfaces", "errors", "log", "daemon", "txgrpc", "protocol"],
 ]
 LOWEST = frozenset(ROWS[-1])
 ROW_OF = {room: index for index, row in enumerate(ROWS) for room in row}
@@ -88,7 +88,7 @@ def faults(name: str, path: Path) -> Iterator[str]:
         other = room(target)
         if other is None or other == mine or other not in ROW_OF:
             continue
-        if other == "service":
+        if other in ("service", "apricot"):
             yield f"{where}: nothing imports the place where the parts are wired"
         elif mine in ALLOWED and other not in ALLOWED[mine]:
             yield f"{where}: {mine} may know only {', '.join(sorted(ALLOWED[mine])) or 'nothing'}"

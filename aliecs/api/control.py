@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from attrs import define
 
-from aliecs.api.core import ERROR_CODE, OPERATION_ID
+from aliecs.api.core import OPERATION_ID
 from aliecs.api.message import (
     environment_info,
     role_info,
@@ -38,6 +38,7 @@ from aliecs.language.glob import compile_glob
 from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
+from aliecs.txgrpc.status import ERROR_CODE
 
 CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""

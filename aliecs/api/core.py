@@ -24,9 +24,6 @@ from aliecs.task.roster import Roster
 OPERATION_ID = "aliecs-operation-id"
 """Trailing metadata: the operation that a call began."""
 
-ERROR_CODE = "aliecs-error-code"
-"""Trailing metadata: the stable code of what failed."""
-
 
 @define(eq=False)
 class Core:

@@ -3,7 +3,8 @@
 Commands, aliases, flags and settings are upstream's; it works with upstream's core too. Results go
 to standard output, everything else (progress, notices, errors) to standard error. Exit codes: 0
 where the core did what was asked, also where a transition was tried and failed (look at the state);
-1 where the request was refused or failed, or the command line is wrong; 130 when interrupted.
+1 where the request was refused or failed, or the command line is wrong; 130 when interrupted. Those
+of `coconut configuration` are in its module.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Sequence
 import click
 
 from aliecs.api.mapping import to_value
-from aliecs.cli import environment, repository, role, task, workflow
+from aliecs.cli import configuration, environment, repository, role, task, workflow
+from aliecs.cli.configuration import ConfigurationFailed
 from aliecs.cli.option import Group
 from aliecs.cli.output import state_text
 from aliecs.cli.session import session
@@ -126,6 +128,7 @@ root.add(task.group, "t")
 root.add(role.group, "r")
 root.add(repository.repositories, "repo")
 root.add(repository.templates, "templ")
+root.add(configuration.group, "config", "conf", "c")
 root.add(workflow.group, "w")
 
 
@@ -138,6 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return FAILURE
+    except ConfigurationFailed as error:
+        click.echo(f"coconut: {error}", err=True)
+        return error.exit_code
     except AliecsError as error:
         click.echo(f"coconut: {error}", err=True)
         return FAILURE

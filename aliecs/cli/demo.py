@@ -152,6 +152,8 @@ class Demo:
             "controlPort": self.grpc_port,
             "restPort": self.rest_port,
             "manholePort": self.manhole_port,
+            "apricotPort": 0,
+            "apricotHttpPort": 0,
             "manholeKeys": str(public),
             "integrationPlugins": ["testplugin"],
             "recoveryTimeout": "10s",

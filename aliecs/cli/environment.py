@@ -20,9 +20,9 @@ from aliecs.cli.history import (
 from aliecs.cli.option import Group
 from aliecs.cli.output import Output, local_time, local_time_exact, state_text
 from aliecs.cli.role import role_tree
+from aliecs.cli.service import ask_configuration
 from aliecs.cli.session import EXTENDED, Session, session, user_name
 from aliecs.cli.variables import Payload, parse_payload, parse_variables
-from aliecs.configuration.opening import open_tree
 from aliecs.errors import InvalidInput, NotFound
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import new_xid
@@ -226,14 +226,14 @@ def _payload(here: Session, name: str) -> Payload:
             raise InvalidInput(f"{name}: {error.strerror}") from None
     for prefix in (f"consul:///o2/runtime/{_SAVED}/", f"consul://o2/runtime/{_SAVED}/"):
         name = name.removeprefix(prefix)
-    tree = open_tree(here.settings.config_endpoint, Path.cwd())
-    tree.open()
     try:
-        text = tree.get(f"o2/runtime/{_SAVED}/{name}")
-    finally:
-        tree.close()
-    if text is None:
-        raise NotFound(f"there is no saved configuration {name} in {tree.uri}")
+        text = ask_configuration(
+            here.settings, lambda service: service.runtime_get(_SAVED, name)
+        )
+    except NotFound as error:
+        raise NotFound(
+            f"there is no saved configuration {name} in {here.settings.config_endpoint}"
+        ) from error
     return parse_payload(text, name)
 
 

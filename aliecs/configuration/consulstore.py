@@ -31,13 +31,13 @@ from aliecs.configuration.tree import (
     normal_key,
 )
 from aliecs.errors import Conflict
-from aliecs.interfaces import IConfigurationStore
+from aliecs.interfaces import IIndexedStore
 
 _ATTEMPTS = 20
 _LOOKED_AT_ALONE = 16
 
 
-@implementer(IConfigurationStore)
+@implementer(IIndexedStore)
 class ConsulStore:
     """The store in the Consul that `session` leads to."""
 

@@ -50,13 +50,19 @@ class FileTree:
         """See `Tree.get`."""
         return self._read().get(key)
 
+    def keys(self, prefix: str) -> list[str]:
+        """See `Tree.keys`."""
+        self._read()
+        if not prefix:
+            return list(self._keys)
+        first, behind = keys_below(prefix)
+        begin, end = (bisect.bisect_left(self._keys, bound) for bound in (first, behind))
+        return self._keys[begin:end]
+
     def items(self, prefix: str) -> dict[str, str]:
         """See `Tree.items`."""
-        values, keys = self._read(), self._keys
-        if prefix:
-            first, behind = keys_below(prefix)
-            keys = keys[bisect.bisect_left(keys, first) : bisect.bisect_left(keys, behind)]
-        return {key: values[key] for key in keys}
+        keys = self.keys(prefix)
+        return {key: self._values[key] for key in keys}
 
     def change(self, changes: Mapping[str, str], expected: tuple[str, str | None] | None) -> bool:
         """See `Tree.change`."""
@@ -67,11 +73,11 @@ class FileTree:
             self._write(changed(values, changes))
             return True
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str, expected: str | None) -> bool:
         """See `Tree.delete`."""
         with self._locked():
             values = self._read()
-            if key not in values:
+            if key not in values or expected not in (None, values[key]):
                 return False
             self._write({name: value for name, value in values.items() if name != key})
             return True

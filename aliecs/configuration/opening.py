@@ -10,6 +10,7 @@ from typing import Any
 from aliecs.configuration.consul import open_session
 from aliecs.configuration.consulstore import ConsulStore
 from aliecs.configuration.file import FileTree
+from aliecs.configuration.remote import RemoteConfigurationService
 from aliecs.configuration.service import LocalConfigurationService
 from aliecs.configuration.sqlite import SqliteTree
 from aliecs.configuration.store import ThreadedStore
@@ -42,14 +43,9 @@ def open_tree(uri: str, working_dir: Path) -> Tree:
                 f"configServiceUri: {uri}: a configuration file ends in {', '.join(_SUFFIXES)}"
             )
         return FileTree(Path(path).absolute())
-    if scheme == "apricot" and separator:
-        raise SettingsError(
-            "configServiceUri: apricot:// is not available in this version; use sqlite://, "
-            "file:///path.yaml or consul://host:port"
-        )
     raise SettingsError(
         f"configServiceUri: {uri!r} is no address of a configuration service; use sqlite://, "
-        "sqlite:///path, file:///path.yaml or consul://host:port"
+        "sqlite:///path, file:///path.yaml, consul://host:port or apricot://host:port"
     )
 
 
@@ -58,6 +54,10 @@ def open_store(uri: str, working_dir: Path, reactor: Any) -> IConfigurationStore
 
     `reactor` is where answers come back to. Raises `SettingsError` for any other address.
     """
+    if is_remote(uri):
+        raise SettingsError(
+            f"configServiceUri: {uri} is a service, and not the place where it keeps its tree"
+        )
     if uri.startswith(_CONSUL):
         address = uri.removeprefix(_CONSUL).rstrip("/")
         if not _ADDRESS.fullmatch(address):
@@ -66,6 +66,18 @@ def open_store(uri: str, working_dir: Path, reactor: Any) -> IConfigurationStore
     return ThreadedStore(open_tree(uri, working_dir), reactor)
 
 
-def open_configuration(uri: str, working_dir: Path, reactor: Any) -> IConfigurationService:
-    """The configuration service at `uri`, not started yet. Addresses and errors as `open_store`."""
-    return LocalConfigurationService(open_store(uri, working_dir, reactor))
+def is_remote(uri: str) -> bool:
+    """True for the address of a service in another process."""
+    return uri.startswith("apricot://")
+
+
+def open_configuration(
+    uri: str, working_dir: Path, reactor: Any, trim_space: bool = True
+) -> IConfigurationService:
+    """The configuration service at `uri`, not started yet: `apricot://host:port` is one in another
+    process, other addresses and errors are those of `open_store`. See `LocalConfigurationService`
+    for `trim_space`."""
+    if is_remote(uri):
+        return RemoteConfigurationService(uri)
+    store = open_store(uri, working_dir, reactor)
+    return LocalConfigurationService(store, reactor, trim_space)

@@ -7,9 +7,11 @@ through its fallbacks, in which the run type is `ANY` or the role `any`, in upst
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from attrs import evolve, frozen
 
+from aliecs.configuration.tree import is_folder_mark, normal_key
 from aliecs.errors import InvalidInput
 
 COMPONENTS = "o2/components"
@@ -42,6 +44,7 @@ RUN_TYPES = {
 }
 
 _PATH = re.compile(r"([A-Za-z0-9_-]+)/([A-Z0-9_-]+)/([A-Za-z0-9_-]+)/([A-Za-z0-9_/-]+)", re.ASCII)
+_ENTRIES_PATH = re.compile(r"([A-Za-z0-9_-]+)/([A-Z0-9_-]+)/([A-Za-z0-9_-]+)", re.ASCII)
 
 
 @frozen
@@ -80,8 +83,62 @@ def parse_query(path: str) -> ComponentQuery:
             f"{path!r} is not a path of component configuration, which is component/RUNTYPE/role/"
             "entry in letters, digits, - and _ (entries may have slashes)"
         )
-    if match[2] not in RUN_TYPES:
-        raise InvalidInput(
-            f"{path!r}: there is no run type {match[2]}; there are {', '.join(RUN_TYPES)}"
-        )
+    _check_run_type(match[2], path)
     return ComponentQuery(*match.groups())
+
+
+def parse_stored_query(path: str) -> ComponentQuery:
+    """The query of a path that something is to be stored under: as `parse_query`, and without
+    slashes that lead nowhere."""
+    query = parse_query(path)
+    return evolve(query, entry=normal_key(query.entry))
+
+
+def parse_entries_path(path: str) -> tuple[str, str, str]:
+    """Component, run type and role of a path `component/RUNTYPE/role`. Raises `InvalidInput`."""
+    match = _ENTRIES_PATH.fullmatch(path.strip())
+    if match is None:
+        raise InvalidInput(f"{path!r} is not a path component/RUNTYPE/role")
+    _check_run_type(match[2], path)
+    return match[1], match[2], match[3]
+
+
+def checked_component(component: str) -> str:
+    """`component`, where it may be the name of one that is there: any one segment of a key. Raises
+    `InvalidInput` where it is none."""
+    if "/" in component or normal_key(component) != component:
+        raise InvalidInput(f"{component!r} is not the name of a component: it has a slash")
+    return component
+
+
+def _check_run_type(run_type: str, path: str) -> None:
+    if run_type not in RUN_TYPES:
+        raise InvalidInput(
+            f"{path!r}: there is no run type {run_type}; there are {', '.join(RUN_TYPES)}"
+        )
+
+
+def component_names(keys: Iterable[str]) -> list[str]:
+    """The components that some keys belong to, sorted. Keys elsewhere in the tree do not count."""
+    prefix = f"{COMPONENTS}/"
+    names = {key.removeprefix(prefix).partition("/")[0] for key in keys if key.startswith(prefix)}
+    return sorted(names - {""})
+
+
+def entries_of(component: str, keys: Iterable[str]) -> list[str]:
+    """`RUNTYPE/role/entry` of those `keys` that are payloads of a component, sorted."""
+    prefix = f"{COMPONENTS}/{component}/"
+    found = (key.removeprefix(prefix) for key in keys if key.startswith(prefix))
+    return sorted(e for e in found if e.count("/") >= 2 and not is_folder_mark(e))
+
+
+def select_entries(entries: Iterable[str], run_type: str, role: str, exact: bool) -> Iterator[str]:
+    """Those of `entries` (each `RUNTYPE/role/entry`) that are of a run type and a role, where these
+    are given; unless `exact` also those that stand in for them. Whole segments are compared, and
+    none comes twice."""
+    run_types = {run_type} if exact else {run_type, ANY_RUN_TYPE}
+    roles = {role} if exact else {role, ANY_ROLE}
+    for entry in entries:
+        its_run_type, its_role, _ = entry.split("/", 2)
+        if (not run_type or its_run_type in run_types) and (not role or its_role in roles):
+            yield entry

@@ -2,54 +2,68 @@
 
 What everything above sees of configuration when this process looks after it itself. The layout of
 the tree is upstream's, so that a core moves between stores, and between this service and the
-upstream one, with its tree unchanged. Keeps nothing of its own: every answer is the store's answer
-of that moment.
+upstream one, with its tree unchanged. Keeps nothing of its own but templates made ready: every
+answer is the store's answer of that moment. Payloads are in `components`, hosts in `inventory`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from aliecs.configuration.query import parse_query
+from aliecs.configuration.components import Components
+from aliecs.configuration.inventory import Inventory
+from aliecs.configuration.processing import Processing
+from aliecs.configuration.query import parse_stored_query
 from aliecs.configuration.tree import is_folder_mark, normal_key
-from aliecs.errors import Conflict, Exhausted, InvalidInput, NotFound, NotImplementedYet
-from aliecs.interfaces import IConfigurationService, IConfigurationStore
+from aliecs.errors import Conflict, Exhausted, NotFound
+from aliecs.interfaces import (
+    HistoricPayload,
+    IConfigurationService,
+    IConfigurationStore,
+    PayloadChange,
+    PayloadImport,
+)
 
 RUNTIME = "o2/runtime"
 RUN_NUMBER = f"{RUNTIME}/run_number"
-DETECTORS = "o2/hardware/detectors"
-FLPS = "o2/hardware/flps"
-TRIGGER = "TRG"
 
 _LAST_RUN_NUMBER = 2**32 - 1
 _ATTEMPTS = 50
-
-_TEMPLATE_TAG = re.compile(r"\{\{|\{%|\{#")
 
 _log = Logger()
 
 
 @implementer(IConfigurationService)
 class LocalConfigurationService:
-    """The service over `store`, whose life it leads."""
+    """The service over `store`, whose life it leads.
 
-    def __init__(self, store: IConfigurationStore) -> None:
+    `reactor` is where the work of threads comes back to; with `trim_space` defaults and variables
+    of environments lose blanks around their values.
+    """
+
+    def __init__(self, store: IConfigurationStore, reactor: Any, trim_space: bool = True) -> None:
         self.store = store
+        self.uri = store.uri
+        self._trim_space = trim_space
+        self._inventory = Inventory(store)
+        self._processing = Processing(reactor, self._stored)
+        self._components = Components(store, self._processing)
 
     async def start(self) -> None:
         """See `IConfigurationService.start`."""
         await self.store.start()
+        self._processing.start()
 
     async def stop(self) -> None:
         """See `IConfigurationService.stop`."""
+        await self._processing.stop()
         await self.store.stop()
 
     # --- run numbers -----------------------------------------------------------------------------
@@ -100,22 +114,23 @@ class LocalConfigurationService:
         return await self._leaves(f"{RUNTIME}/aliecs/vars")
 
     async def _leaves(self, folder: str) -> dict[str, str]:
-        """The values directly in a folder, without blanks around them."""
+        """The values directly in a folder."""
         leaves = {}
         for key, value in (await self.store.items(folder)).items():
             name = key.removeprefix(f"{folder}/")
             if not name or "/" in name:
                 continue
             if value != value.strip():
-                _log.warn("{key} has blanks around its value, which are left out", key=key)
-            leaves[name] = value.strip()
+                done = "left out" if self._trim_space else "kept"
+                _log.warn("{key} has blanks around its value, {done}", key=key, done=done)
+            leaves[name] = value.strip() if self._trim_space else value
         return leaves
 
     # --- runtime entries -------------------------------------------------------------------------
 
     async def runtime_get(self, component: str, key: str) -> str:
         """See `IConfigurationService.runtime_get`."""
-        full = _runtime_key(component, key)
+        full = runtime_key(component, key)
         value = await self.store.get(full)
         if value is None:
             raise NotFound(f"there is no runtime entry {full}")
@@ -123,108 +138,125 @@ class LocalConfigurationService:
 
     async def runtime_set(self, component: str, key: str, value: str) -> None:
         """See `IConfigurationService.runtime_set`."""
-        await self.store.put(_runtime_key(component, key), value)
+        await self.store.put(runtime_key(component, key), value)
 
     async def runtime_list(self, component: str) -> Sequence[str]:
         """See `IConfigurationService.runtime_list`. Keys in folders keep their slashes."""
-        folder = f"{RUNTIME}/{normal_key(component)}" if component.strip("/") else RUNTIME
+        folder = _runtime_folder(component)
         keys = await self.store.list(folder)
         return [key.removeprefix(f"{folder}/") for key in keys if not is_folder_mark(key)]
 
+    async def runtime_entries(self, component: str) -> Mapping[str, str]:
+        """See `IConfigurationService.runtime_entries`. One read, of one moment."""
+        folder = _runtime_folder(component)
+        values = await self.store.items(folder)
+        return {
+            key.removeprefix(f"{folder}/"): value
+            for key, value in values.items()
+            if not is_folder_mark(key)
+        }
+
     # --- components ------------------------------------------------------------------------------
 
-    async def component_payload(self, path: str, variables: Mapping[str, str] | None) -> str:
-        """See `IConfigurationService.component_payload`.
+    async def components(self) -> Sequence[str]:
+        """See `IConfigurationService.components`."""
+        return await self._components.names()
 
-        Raises `InvalidInput` for what is no path, `NotFound`, and `NotImplementedYet` where
-        `variables` are given for a payload that is a template.
-        """
-        query = parse_query(path)
-        payload = await self.store.get(query.key)
-        if payload is None:
-            raise NotFound(f"no payload at configuration path {query.key}")
-        if variables is not None and (tag := _TEMPLATE_TAG.search(payload)):
-            line = payload.count("\n", 0, tag.start()) + 1
-            raise NotImplementedYet(
-                f"{query.key} is a template ({tag[0]} in line {line}); this version does not "
-                "process templates in payloads, only payloads without them, or as they are stored"
-            )
-        return payload
+    async def component_entries(
+        self, component: str, run_type: str = "", role: str = "", exact: bool = False
+    ) -> Sequence[str]:
+        """See `IConfigurationService.component_entries`."""
+        return await self._components.entries(component, run_type, role, exact)
+
+    async def component_payload(self, path: str, variables: Mapping[str, str] | None) -> str:
+        """See `IConfigurationService.component_payload`."""
+        if variables is None:
+            return await self._components.stored(path)
+        return await self._components.processed(path, variables)
+
+    async def component_payload_with_index(self, path: str) -> tuple[str, int]:
+        """See `IConfigurationService.component_payload_with_index`."""
+        return await self._components.stored_with_index(path)
 
     async def resolve_component(self, path: str) -> str:
         """See `IConfigurationService.resolve_component`. Raises `NotFound` where there is neither
         a payload nor a fallback."""
-        query = parse_query(path)
-        for candidate in query.fallbacks():
-            if await self.store.get(candidate.key) is not None:
-                return str(candidate)
-        raise NotFound(f"could not resolve configuration path {query.key}")
+        return await self._components.resolve(path)
+
+    async def import_payload(self, order: PayloadImport) -> PayloadChange:
+        """See `IConfigurationService.import_payload`."""
+        return await self._components.import_payload(order)
+
+    async def delete_payload(self, path: str, user: str, comment: str) -> None:
+        """See `IConfigurationService.delete_payload`."""
+        await self._components.delete(path, user, comment)
+
+    async def payload_history(self, path: str) -> Sequence[HistoricPayload]:
+        """See `IConfigurationService.payload_history`."""
+        return await self._components.history.all(parse_stored_query(path))
+
+    async def historic_payload(self, path: str, version: str) -> tuple[HistoricPayload, str]:
+        """See `IConfigurationService.historic_payload`."""
+        return await self._components.history.get(parse_stored_query(path), version)
+
+    async def invalidate_templates(self) -> None:
+        """See `IConfigurationService.invalidate_templates`."""
+        self._processing.forget()
+
+    async def raw_recursive(self, key: str) -> str:
+        """See `IConfigurationService.raw_recursive`."""
+        return await self._components.raw_recursive(key)
+
+    async def _stored(self, path: str) -> str:
+        return await self._components.stored(path)
 
     # --- inventory -------------------------------------------------------------------------------
 
     async def detectors(self, include_trigger: bool) -> Sequence[str]:
-        """See `IConfigurationService.detectors`. The trigger is the one named TRG."""
-        names = await self._members(DETECTORS)
-        return [name for name in names if include_trigger or name != TRIGGER]
+        """See `IConfigurationService.detectors`."""
+        return await self._inventory.detectors(include_trigger)
 
     async def host_inventory(self, detector: str) -> Sequence[str]:
         """See `IConfigurationService.host_inventory`. None for a detector that is not there."""
-        if not detector:
-            return await self._members(FLPS)
-        return await self._members(f"{DETECTORS}/{_segment(detector, 'detector')}/flps")
+        return await self._inventory.hosts(detector)
+
+    async def detectors_inventory(self) -> Mapping[str, Sequence[str]]:
+        """See `IConfigurationService.detectors_inventory`."""
+        return await self._inventory.by_detector()
 
     async def detector_for_host(self, host: str) -> str:
         """See `IConfigurationService.detector_for_host`."""
-        _segment(host, "host")
-        for key in await self.store.list(DETECTORS):
-            segments = key.removeprefix(f"{DETECTORS}/").split("/")
-            if len(segments) > 3 and segments[1:3] == ["flps", host]:
-                return segments[0]
-        raise NotFound(f"detector not found for host {host}: it is below no {DETECTORS}/*/flps")
+        return await self._inventory.detector_of(host)
+
+    async def detectors_for_hosts(self, hosts: Sequence[str]) -> Sequence[str]:
+        """See `IConfigurationService.detectors_for_hosts`."""
+        return await self._inventory.detectors_of(hosts)
 
     async def cards_for_host(self, host: str) -> Sequence[str]:
         """See `IConfigurationService.cards_for_host`. Raises `NotFound` for a host without the key
         `cards`, `InvalidInput` where that cannot be understood."""
-        return sorted({card["serial"] for card in await self._cards(host)})
+        return await self._inventory.cards(host)
 
     async def endpoints_for_card(self, host: str, serial: str) -> Sequence[str]:
         """See `IConfigurationService.endpoints_for_card`. None for a card that is not there; errors
         as for `cards_for_host`."""
-        return sorted({c["endpoint"] for c in await self._cards(host) if c["serial"] == serial})
+        return await self._inventory.endpoints(host, serial)
 
-    async def _members(self, folder: str) -> list[str]:
-        """The names directly in a folder, in order of the keys."""
-        keys = await self.store.list(folder)
-        return list(dict.fromkeys(_first_segments(keys, folder)))
+    async def link_ids(
+        self, host: str, serial: str, endpoint: str, only_enabled: bool
+    ) -> Sequence[str]:
+        """See `IConfigurationService.link_ids`."""
+        return await self._inventory.links(host, serial, endpoint, only_enabled)
 
-    async def _cards(self, host: str) -> list[dict[str, str]]:
-        key = f"{FLPS}/{_segment(host, 'host')}/cards"
-        text = await self.store.get(key)
-        if text is None:
-            raise NotFound(f"there are no cards of host {host}: no {key}")
-        try:
-            cards: Any = json.loads(text)
-        except ValueError as error:
-            raise InvalidInput(f"{key} is not JSON: {error}") from None
-        if not isinstance(cards, dict) or not all(isinstance(c, dict) for c in cards.values()):
-            raise InvalidInput(f"{key} must be an object of cards by their numbers")
-        fields = ("serial", "endpoint")
-        return [{field: str(card.get(field, "")) for field in fields} for card in cards.values()]
+    async def aliased_link_ids(self, detector: str, only_enabled: bool) -> Sequence[str]:
+        """See `IConfigurationService.aliased_link_ids`."""
+        return await self._inventory.aliased_links(detector, only_enabled)
 
 
-def _first_segments(keys: Iterable[str], folder: str) -> Iterable[str]:
-    for key in keys:
-        name = key.removeprefix(f"{folder}/").partition("/")[0]
-        if name:
-            yield name
-
-
-def _runtime_key(component: str, key: str) -> str:
+def runtime_key(component: str, key: str) -> str:
+    """The key of a runtime entry. Raises `InvalidInput` where it would lie elsewhere."""
     return f"{RUNTIME}/{normal_key(f'{component}/{key}' if component.strip('/') else key)}"
 
 
-def _segment(name: str, what: str) -> str:
-    """`name`, where it is one segment of a key."""
-    if "/" in name or normal_key(name) != name:
-        raise InvalidInput(f"{name!r} is not the name of a {what}")
-    return name
+def _runtime_folder(component: str) -> str:
+    return f"{RUNTIME}/{normal_key(component)}" if component.strip("/") else RUNTIME

@@ -10,6 +10,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from aliecs.configuration.tree import (
     folders_above,
@@ -64,17 +65,22 @@ class SqliteTree:
         with self._errors_told() as connection:
             return _value(connection, key)
 
+    def keys(self, prefix: str) -> list[str]:
+        """See `Tree.keys`."""
+        return [key for (key,) in self._select("key", prefix)]
+
     def items(self, prefix: str) -> dict[str, str]:
         """See `Tree.items`."""
+        return dict(self._select("key, value", prefix))
+
+    def _select(self, columns: str, prefix: str) -> list[Any]:
+        bounds = keys_below(prefix) if prefix else ("", "\U0010ffff")
         with self._errors_told() as connection:
-            if not prefix:
-                rows = connection.execute("SELECT key, value FROM entry ORDER BY key")
-            else:
-                rows = connection.execute(
-                    "SELECT key, value FROM entry WHERE key >= ? AND key < ? ORDER BY key",
-                    keys_below(prefix),
-                )
-            return dict(rows.fetchall())
+            rows = connection.execute(
+                f"SELECT {columns} FROM entry WHERE key >= ? AND key < ? ORDER BY key",  # noqa: S608
+                bounds,
+            )
+            return rows.fetchall()
 
     def change(self, changes: Mapping[str, str], expected: tuple[str, str | None] | None) -> bool:
         """See `Tree.change`."""
@@ -85,9 +91,11 @@ class SqliteTree:
                 _set(connection, key, value)
             return True
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str, expected: str | None) -> bool:
         """See `Tree.delete`."""
         with self._transaction() as connection:
+            if expected is not None and _value(connection, key) != expected:
+                return False
             return connection.execute("DELETE FROM entry WHERE key = ?", (key,)).rowcount > 0
 
     @contextlib.contextmanager

@@ -66,15 +66,16 @@ class ThreadedStore:
     async def delete(self, key: str) -> bool:
         """See `IConfigurationStore.delete`."""
         normal = normal_key(key)
-        return await self._do(lambda: self.tree.delete(normal))
+        return await self._do(lambda: self.tree.delete(normal, None))
 
     async def list(self, prefix: str) -> Sequence[str]:
         """See `IConfigurationStore.list`. A key that ends in a slash is an empty folder."""
-        return tuple(await self.items(prefix))
+        normal = _prefix(prefix)
+        return tuple(await self._do(lambda: self.tree.keys(normal)))
 
     async def items(self, prefix: str) -> Mapping[str, str]:
         """See `IConfigurationStore.items`."""
-        normal = normal_key(prefix) if prefix.strip("/") else ""
+        normal = _prefix(prefix)
         return await self._do(lambda: self.tree.items(normal))
 
     async def compare_and_set(self, key: str, expected: str | None, value: str) -> bool:
@@ -82,3 +83,12 @@ class ThreadedStore:
         normal = normal_key(key)
         changes = {normal: checked_value(key, value)}
         return await self._do(lambda: self.tree.change(changes, (normal, expected)))
+
+    async def compare_and_delete(self, key: str, expected: str) -> bool:
+        """See `IConfigurationStore.compare_and_delete`."""
+        normal = normal_key(key)
+        return await self._do(lambda: self.tree.delete(normal, expected))
+
+
+def _prefix(prefix: str) -> str:
+    return normal_key(prefix) if prefix.strip("/") else ""

@@ -41,6 +41,9 @@ class Tree(Protocol):
     def get(self, key: str) -> str | None:
         """The value, None where there is no such key."""
 
+    def keys(self, prefix: str) -> list[str]:
+        """All keys below `prefix`, sorted."""
+
     def items(self, prefix: str) -> dict[str, str]:
         """All keys below `prefix` with their values, sorted."""
 
@@ -49,8 +52,8 @@ class Tree(Protocol):
         False, with nothing changed, where it has another. Raises `Conflict` where a key would have
         a value and keys below it."""
 
-    def delete(self, key: str) -> bool:
-        """Remove a key; True where it existed."""
+    def delete(self, key: str, expected: str | None) -> bool:
+        """Remove a key; True where it existed. With `expected`, only where that is its value."""
 
 
 def normal_key(key: str) -> str:

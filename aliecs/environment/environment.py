@@ -14,6 +14,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
+from aliecs.configuration.inventory import SYSTEMS
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task
 from aliecs.environment.machine import EnvironmentState, Event, Machine
@@ -42,12 +43,7 @@ from aliecs.workflow.loader import Workflow
 from aliecs.workflow.origin import Origins
 from aliecs.workflow.role import CallRole, Role, TaskRole
 
-# fmt: off
-DETECTORS = frozenset((
-    "TPC", "TRD", "TOF", "HMP", "PHS", "CPV", "MCH", "ZDC", "TRG", "EMC", "TST", "ITS", "FDD",
-    "FT0", "FV0", "MFT", "MID", "DCS", "FOC", "FIT", "NIL", "FLP", "EPN", "PDP",
-))
-# fmt: on
+DETECTORS = SYSTEMS
 """The detector names that the control API recognises."""
 
 GATHER_S = 0.2

@@ -271,12 +271,12 @@ class Manager:
             return
         hosts = environment.list_variable("hosts")
         try:
-            found = {await configuration.detector_for_host(host) for host in hosts}
+            found = await configuration.detectors_for_hosts(hosts)
         except AliecsError as problem:
             raise InvalidInput(
                 f"cannot acquire detectors in loaded workflow template: {problem.message}"
             ) from problem
-        environment.workflow.defaults["detectors"] = msgspec.json.encode(sorted(found)).decode()
+        environment.workflow.defaults["detectors"] = msgspec.json.encode(list(found)).decode()
 
     def _register(self, environment: Environment) -> None:
         """Make the environment known. No detector serves two: this looks and registers at once."""

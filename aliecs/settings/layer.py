@@ -19,10 +19,8 @@ import yaml
 from attrs import Factory, frozen
 
 from aliecs.errors import Location, SettingsError
-from aliecs.settings.table import BY_NAME, TABLE, Setting, Settings, fold
+from aliecs.settings.table import BY_NAME, CORE, TABLE, Setting, Settings, Table, fold
 from aliecs.settings.value import Raw
-
-PREFIX = "ALIECS_"
 
 # Variables with our prefix that are no settings of the core.
 _OTHER_VARIABLES = frozenset({"ALIECS_CONTROL_WORKFLOWS"})
@@ -55,6 +53,7 @@ class Sources:
     file: Layer
     variables: Layer
     options: Layer
+    table: Table = CORE
 
     @classmethod
     def gather(
@@ -63,28 +62,37 @@ class Sources:
         config: str = "",
         options: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        table: Table = CORE,
     ) -> Sources:
         """Read all sources.
 
         `config` is the path of the settings file, empty for none; `options` are the command line's
-        by name; `environment` the variables of the process. Raises `SettingsError` where the file
-        cannot be read; what is wrong inside a source is told by `settings`.
+        by name; `environment` the variables of the process; `table` says what can be set. Raises
+        `SettingsError` where the file cannot be read; what is wrong inside a source is told by
+        `settings`.
         """
         environment = environment or {}
-        option_layer = _named_layer((options or {}).items(), "option --{}")
-        variable_layer = _variable_layer(environment)
+        option_layer = _named_layer((options or {}).items(), "option --{}", table)
+        variable_layer = _variable_layer(environment, table)
         named = {**variable_layer.given, **option_layer.given}
         uri = named.get("core_configuration_uri")
         path = _settings_file(config, uri)
         return cls(
-            plain_variables=_plain_layer(environment),
+            plain_variables=_plain_layer(environment, table),
             file=read_file(path) if path else Layer(),
             variables=variable_layer,
             options=option_layer,
+            table=table,
         )
 
     def settings(self, entry: Layer | None = None) -> Settings:
-        """The settings of all sources, with the configuration tree's entry where it is given.
+        """The core's settings of all sources, with the configuration tree's entry where it is
+        given. Errors are those of `values`."""
+        return Settings(**self.values(entry))
+
+    def values(self, entry: Layer | None = None) -> dict[str, Any]:
+        """What all sources give, by attribute, with the configuration tree's entry where it is
+        given.
 
         Raises `SettingsError`, which tells all faults of all sources at once. Unknown names in the
         entry are not among them: whoever read it warns of them (`entry.faults`).
@@ -94,7 +102,7 @@ class Sources:
         if entry is not None:
             layers.insert(2, entry)
         values: dict[str, Any] = {}
-        for setting in TABLE:
+        for setting in self.table.rows:
             for layer in layers:
                 source = layer.given.get(setting.attribute)
                 if source is None:
@@ -105,7 +113,7 @@ class Sources:
                     faults.append(f"{source.place}: {setting.key}: {error}")
         if faults:
             raise SettingsError("\n".join(faults))
-        return Settings(**values)
+        return values
 
 
 def read_file(path: str) -> Layer:
@@ -229,46 +237,47 @@ def _settings_file(config: str, uri: Given | None) -> str:
     return parts.netloc + parts.path
 
 
-def _plain_layer(environment: Mapping[str, str]) -> Layer:
+def _plain_layer(environment: Mapping[str, str], table: Table) -> Layer:
     given = {
         setting.attribute: Given(
             environment[setting.variable], f"environment variable {setting.variable}"
         )
-        for setting in TABLE
+        for setting in table.rows
         if setting.variable and environment.get(setting.variable)
     }
     return Layer(given)
 
 
-def _variable_layer(environment: Mapping[str, str]) -> Layer:
+def _variable_layer(environment: Mapping[str, str], table: Table) -> Layer:
+    prefix = table.prefix
     mine = {
-        name.removeprefix(PREFIX): value
+        name.removeprefix(prefix): value
         for name, value in sorted(environment.items())
-        if name.startswith(PREFIX) and value and name not in _OTHER_VARIABLES
+        if name.startswith(prefix) and value and name not in _OTHER_VARIABLES
     }
-    return _named_layer(mine.items(), f"environment variable {PREFIX}{{}}")
+    return _named_layer(mine.items(), f"environment variable {prefix}{{}}", table)
 
 
-def _named_layer(items: Iterable[tuple[str, str]], place: str) -> Layer:
+def _named_layer(items: Iterable[tuple[str, str]], place: str, table: Table) -> Layer:
     given: dict[str, Given] = {}
     faults = []
     for name, value in items:
-        setting = BY_NAME.get(fold(name))
+        setting = table.by_name.get(fold(name))
         if setting is None:
-            faults.append(f"{place.format(name)}: {unknown(name)}")
+            faults.append(f"{place.format(name)}: {unknown(name, table)}")
         else:
             given[setting.attribute] = Given(value, place.format(name))
     return Layer(given, faults)
 
 
-def unknown(name: str) -> str:
+def unknown(name: str, table: Table = CORE) -> str:
     """What to tell about a name that is no setting."""
     text = f"there is no setting {name!r}"
-    suggestion = closest(name)
+    suggestion = closest(name, table)
     return f"{text}; did you mean {suggestion.key!r}?" if suggestion else text
 
 
-def closest(name: str) -> Setting | None:
+def closest(name: str, table: Table = CORE) -> Setting | None:
     """The setting whose name is most like `name`, if any is."""
-    matches = difflib.get_close_matches(fold(name), BY_NAME, n=1, cutoff=0.7)
-    return BY_NAME[matches[0]] if matches else None
+    matches = difflib.get_close_matches(fold(name), table.by_name, n=1, cutoff=0.7)
+    return table.by_name[matches[0]] if matches else None

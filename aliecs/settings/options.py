@@ -1,4 +1,4 @@
-"""The command line of the core, made from the table of settings.
+"""Command lines made from tables of settings: that of the core, and what all have in common.
 
 `twistd aliecs` takes every setting as `--name value` or `--name=value`, upper and lower case alike,
 and `--config FILE`. A boolean may stand alone. Unknown options are refused with the closest name.
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from twisted.python import usage
 
 from aliecs.settings.layer import Sources, closest
-from aliecs.settings.table import BY_NAME, TABLE, Setting, fold
+from aliecs.settings.table import CORE, Setting, Table, fold
 
 # What Twisted parses itself; everything else that begins with "--" is a setting.
 _PLAIN_OPTIONS = frozenset({"", "config", "help", "version"})
@@ -25,20 +25,17 @@ def _help(setting: Setting) -> str:
     return f"{setting.meaning} [{default}]" if default else setting.meaning
 
 
-class SettingsOptions(usage.Options):
-    """Options for a twistd plugin. After parsing, `sources` gives what was said."""
+def parameters(table: Table) -> list[list[str | None]]:
+    """The options of a table, as Twisted wants them for its help. Names of the reference that have
+    no effect are accepted and not listed."""
+    return [[row.key, None, None, _help(row)] for row in table.rows if row.used]
 
-    synopsis = "[--config FILE] [--SETTING VALUE ...]"
-    longdesc = (
-        "Settings come from defaults, the file, the configuration tree, ALIECS_* variables and "
-        "these options, each ranking above the one before. Names of the reference that have no "
-        "effect here are accepted and not listed."
-    )
 
-    optParameters = [  # noqa: N815
-        ["config", "c", None, "settings file (YAML)"],
-        *([row.key, None, None, _help(row)] for row in TABLE if row.used),
-    ]
+class TableOptions(usage.Options):
+    """Options for a twistd plugin: every setting of `table`. After parsing, `given` has what was
+    said, by key."""
+
+    table: Table
 
     def __init__(self) -> None:
         self.given: dict[str, str] = {}
@@ -69,9 +66,9 @@ class SettingsOptions(usage.Options):
                 if argument in ("-c", "--config"):
                     left.extend(itertools.islice(rest, 1))
                 continue
-            setting = BY_NAME.get(fold(name))
+            setting = self.table.by_name.get(fold(name))
             if setting is None:
-                suggestion = closest(name)
+                suggestion = closest(name, self.table)
                 hint = f"; did you mean --{suggestion.key}?" if suggestion else ""
                 raise usage.UsageError(f"there is no option --{name}{hint}")
             if not equals and setting.kind.is_flag:
@@ -82,6 +79,22 @@ class SettingsOptions(usage.Options):
                     raise usage.UsageError(f"option --{name} needs a value")
             self.given[setting.key] = value
         return left
+
+
+class SettingsOptions(TableOptions):
+    """The command line of the core. After parsing, `sources` gives what was said."""
+
+    table = CORE
+    synopsis = "[--config FILE] [--SETTING VALUE ...]"
+    longdesc = (
+        "Settings come from defaults, the file, the configuration tree, ALIECS_* variables and "
+        "these options, each ranking above the one before. Names of the reference that have no "
+        "effect here are accepted and not listed."
+    )
+    optParameters = [  # noqa: N815
+        ["config", "c", None, "settings file (YAML)"],
+        *parameters(CORE),
+    ]
 
     def sources(self, environment: Mapping[str, str] | None = None) -> Sources:
         """All sources of the settings, with the variables of this process unless others are given.

@@ -148,7 +148,7 @@ class Settings:
         TEXT,
         "sqlite://",
         """configuration service: `sqlite://` (a file in the working folder), `sqlite:///path`,
-        `file:///path.yaml`""",
+        `file:///path.yaml`, `consul://host:port`, `apricot://host:port` (another process)""",
         section="Configuration",
     )
     core_config_entry: str = _setting(
@@ -159,6 +159,13 @@ class Settings:
     core_configuration_uri: str = _setting(
         TEXT, "", "`file://` address of a settings file, as `--config` takes one"
     )
+    serve_apricot: bool = _setting(
+        FLAG,
+        True,
+        "serve the configuration to others, as apricot does; not where it is itself another's",
+    )
+    apricot_port: int = _setting(PORT, 32101, "configuration (gRPC); 0 takes any free port")
+    apricot_http_port: int = _setting(PORT, 32188, "configuration (HTTP); 0 takes any free port")
 
     default_repo: str = _setting(
         TEXT,
@@ -500,58 +507,38 @@ def _camel(attribute: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def _rows() -> tuple[Setting, ...]:
-    rows = []
-    section = ""
-    for field in attrs.fields(Settings):
-        row: dict[str, Any] = dict(field.metadata)
-        section = row["section"] or section
-        row |= {"key": row["key"] or _camel(field.name), "section": section}
-        rows.append(Setting(attribute=field.name, default=field.default, **row))
-    return tuple(rows)
-
-
-TABLE = _rows()
-"""All settings, in the order in which they are documented."""
-
-
 def fold(name: str) -> str:
     """What two spellings of one name have in common: case, `_`, `-` and `.` do not count."""
     return name.lower().translate({ord(mark): None for mark in "_-."})
 
 
-BY_NAME: Mapping[str, Setting] = {fold(setting.key): setting for setting in TABLE}
-"""The table by folded key."""
+@frozen
+class Table:
+    """All settings of one program: `prefix` is that of its variables of the environment, `rows`
+    are in the order in which they are documented, `by_name` has them by their folded keys."""
+
+    prefix: str
+    rows: tuple[Setting, ...]
+    by_name: Mapping[str, Setting]
+
+    @classmethod
+    def of(cls, kind: type[attrs.AttrsInstance], prefix: str) -> Table:
+        """The table of an attrs class whose fields are made by `setting`."""
+        rows = []
+        section = ""
+        for field in attrs.fields(kind):
+            row: dict[str, Any] = dict(field.metadata)
+            section = row["section"] or section
+            row |= {"key": row["key"] or _camel(field.name), "section": section}
+            rows.append(Setting(attribute=field.name, default=field.default, **row))
+        return cls(prefix, tuple(rows), {fold(row.key): row for row in rows})
 
 
-_PAGE_HEAD = """# Settings
+CORE = Table.of(Settings, "ALIECS_")
+"""The settings of the core."""
 
-Made from the table in `aliecs/settings/table.py`: `python -m aliecs.settings > docs/settings.md`.
+TABLE = CORE.rows
+BY_NAME = CORE.by_name
 
-Sources, each ranking above the one before: defaults; the settings file (`--config FILE`, YAML); the
-entry `aliecs/ANY/any/<coreConfigEntry>` of the configuration tree; environment variables
-`ALIECS_<KEY>` in upper case (`ALIECS_CONTROLPORT`, `ALIECS_METRICS_PORT`); the command line
-(`--key value`, `--key=value`). In names, case, `_` and `-` do not count. A key that does not exist
-is refused, in the tree's entry it is a warning.
-
-Durations are written as `90s`, `1m30s` or `2h`. A list is a YAML list, or one text with commas or
-blanks.
-"""
-
-
-def describe() -> str:
-    """The table as a page of documentation (Markdown)."""
-    lines = _PAGE_HEAD.splitlines()
-    section = ""
-    for setting in TABLE:
-        if setting.section != section:
-            section = setting.section
-            lines += ["", f"## {section}", ""]
-            lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
-        default = setting.show(setting.default)
-        shown = f"`{default}`" if default else ""
-        meaning = setting.meaning
-        if setting.variable:
-            meaning += f" (default from `{setting.variable}` where that is set)"
-        lines.append(f"| `{setting.key}` | {setting.kind.name} | {shown} | {meaning} |")
-    return "\n".join(lines) + "\n"
+setting = _setting
+"""Makes a field of a class that a `Table` is made of."""

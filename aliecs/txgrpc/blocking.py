@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 
 import grpc
-from grpc_reflection.v1alpha import reflection_pb2
 
+from aliecs.txgrpc.reflected import QUESTION, question_method, service_names
 from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
 from aliecs.txgrpc.stub import Decode, Encode
 
@@ -124,19 +124,12 @@ class BlockingChannel:
     def services(self, deadline_s: float) -> frozenset[str]:
         """The full names of what the server serves, as its reflection tells; empty where it has
         none."""
-        method = self._channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-        )
-        question = reflection_pb2.ServerReflectionRequest(list_services="")
+        method = question_method(self._channel)
         try:
-            replies = list(method(iter([question]), timeout=deadline_s))
+            replies = list(method(iter([QUESTION]), timeout=deadline_s))
         except grpc.RpcError as error:
             problem = rpc_error(error)
             if problem.status == "UNIMPLEMENTED":
                 return frozenset()
             raise problem from None
-        return frozenset(
-            service.name for reply in replies for service in reply.list_services_response.service
-        )
+        return service_names(replies)

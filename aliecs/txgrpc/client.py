@@ -23,6 +23,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from aliecs.txgrpc.bridge import in_loop
+from aliecs.txgrpc.reflected import QUESTION, question_method, service_names
 from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
 from aliecs.txgrpc.stub import Decode, Encode
 
@@ -226,6 +227,11 @@ class Channel:
         """Fires when the connection stands; `RpcError` UNAVAILABLE after `deadline_s` without."""
         return in_loop(self._ready(deadline_s))
 
+    def services(self, deadline_s: float) -> Deferred[frozenset[str]]:
+        """The full names of what the server serves, as its reflection tells; empty where it has
+        none."""
+        return in_loop(self._services(deadline_s))
+
     def close(self) -> Deferred[None]:
         """Cancel what runs and close. Twice is fine."""
         return in_loop(self._close())
@@ -247,6 +253,16 @@ class Channel:
             raise RpcError(
                 "UNAVAILABLE", f"no connection to {self.target} within {deadline_s:g} s"
             ) from None
+
+    async def _services(self, deadline_s: float) -> frozenset[str]:
+        call = question_method(self.open())(iter([QUESTION]), timeout=deadline_s)
+        try:
+            return service_names([reply async for reply in call])
+        except grpc.aio.AioRpcError as error:
+            problem = rpc_error(error)
+            if problem.status == "UNIMPLEMENTED":
+                return frozenset()
+            raise problem from None
 
     async def _close(self) -> None:
         self._closed = True

@@ -18,6 +18,10 @@ from aliecs.errors import AliecsError
 from aliecs.protocol.protos.status_pb2 import Status
 
 DETAILS_KEY = "grpc-status-details-bin"
+
+ERROR_CODE = "aliecs-error-code"
+"""Trailing metadata of our servers: the stable code of what failed."""
+
 # The text is a header of HTTP/2, percent-encoded: past this length peers begin to refuse it.
 MESSAGE_LIMIT_CHARACTERS = 6000
 DETAILS_LIMIT_BYTES = 32 * 1024

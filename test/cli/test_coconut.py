@@ -253,7 +253,8 @@ class EnvironmentTests(CoconutTestCase):
             self.assertEqual(self.control.last("NewEnvironment").workflowTemplate, "other")
         err = await self.bad("e", "c", "-c", "none", "--config_endpoint", f"file://{tree}")
         self.assertIn("no saved configuration none", err)
-        self.assertIn("apricot:// is not available", await self.bad("e", "c", "-c", "mine"))
+        nowhere = await self.bad("e", "c", "-c", "mine", "--config_endpoint", "apricot://[::1]:1")
+        self.assertIn("no configuration service answers at apricot://[::1]:1", nowhere)
         path.write_text("[1]")
         self.assertIn("is no object", await self.bad("e", "c", "-c", str(path)))
 

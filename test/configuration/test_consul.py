@@ -25,7 +25,8 @@ from aliecs.errors import (
     Unavailable,
 )
 from aliecs.interfaces import IConfigurationStore
-from test.configuration.test_service import ServiceContract
+from test.configuration.houses import House, local_house, served_house
+from test.configuration.test_contract import HouseTestCase, of_house
 from test.configuration.test_stores import StoreContract
 from test.consul import ConsulServer, find_consul, shared_consul
 
@@ -81,18 +82,30 @@ class ConsulStoreTests(StoreContract, TestCase):
         self.assertEqual(set(results), {(True, "1")})
 
 
-class ConsulServiceTests(ServiceContract, TestCase):
-    def setUp(self) -> Deferred[None]:
-        self.uri = f"consul://{shared_consul().address}"
-        return super().setUp()
+async def consul_house(test: TestCase, place: Path) -> House:
+    """A service over Consul."""
+    return await local_house(test, place, f"consul://{shared_consul().address}")
+
+
+async def served_consul_house(test: TestCase, place: Path) -> House:
+    """The client of a service over Consul."""
+    return await served_house(test, place, await consul_house(test, place))
+
+
+ConsulContractTests = of_house(consul_house)
+ServedConsulContractTests = of_house(served_consul_house)
+
+
+class ConsulServiceTests(HouseTestCase):
+    build = staticmethod(consul_house)
 
     async def test_where_tasks_find_consul(self) -> None:
         defaults = await self.service.defaults()
-        address = self.uri.removeprefix("consul://")
+        address = self.store.uri.removeprefix("consul://")
         self.assertEqual(defaults["consul_endpoint"], address)
         self.assertEqual(defaults["consul_hostname"], "127.0.0.1")
         self.assertEqual(defaults["consul_port"], address.partition(":")[2])
-        self.assertEqual(defaults["consul_base_uri"], self.uri)
+        self.assertEqual(defaults["consul_base_uri"], self.store.uri)
 
 
 class Away(TestCase):

@@ -129,6 +129,14 @@ class StoreContract:
         self.assertTrue(await self.store.compare_and_set("n", "1", "2"))
         self.assertEqual(await self.store.get("n"), "2")
 
+    async def test_compare_and_delete(self: Any) -> None:
+        self.assertFalse(await self.store.compare_and_delete("a", "x"))
+        await self.store.put("a", "x")
+        self.assertFalse(await self.store.compare_and_delete("a", "y"))
+        self.assertEqual(await self.store.get("a"), "x")
+        self.assertTrue(await self.store.compare_and_delete("a", "x"))
+        self.assertIsNone(await self.store.get("a"))
+
     async def test_compare_and_set_is_exact_between_stores(self: Any) -> None:
         stores = [self.store, *[await self.other_store() for _ in range(3)]]
 

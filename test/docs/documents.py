@@ -91,6 +91,8 @@ class Reader:
     here: Path = field(init=False)
     grpc_port: int = field(init=False)
     rest_port: int = field(init=False)
+    apricot_port: int = field(init=False)
+    apricot_http_port: int = field(init=False)
     house: RunningCore = field(init=False)
     environment_id: str = field(init=False, default="")
     written: str = field(init=False, default="")
@@ -99,7 +101,8 @@ class Reader:
     def __attrs_post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.here = self.home
-        self.grpc_port, self.rest_port = free_ports(2)
+        ports = free_ports(4)
+        self.grpc_port, self.rest_port, self.apricot_port, self.apricot_http_port = ports
         self.house = RunningCore(self.home)
 
     def __enter__(self) -> Reader:
@@ -174,12 +177,20 @@ class Reader:
             "HOME": str(self.home),
             "ALIECS_CONTROLPORT": str(self.grpc_port),
             "ALIECS_RESTPORT": str(self.rest_port),
+            "ALIECS_APRICOTPORT": str(self.apricot_port),
+            "ALIECS_APRICOTHTTPPORT": str(self.apricot_http_port),
             "ENDPOINT": f"127.0.0.1:{self.grpc_port}",
+            "CONFIG_ENDPOINT": f"apricot://127.0.0.1:{self.apricot_port}",
             MARK: self.house.mark,
         }
 
     def _with_ids(self, text: str) -> str:
-        text = text.replace("127.0.0.1:32103", f"127.0.0.1:{self.rest_port}")
+        for usual, ours in (
+            (32101, self.apricot_port),
+            (32103, self.rest_port),
+            (32188, self.apricot_http_port),
+        ):
+            text = text.replace(f"127.0.0.1:{usual}", f"127.0.0.1:{ours}")
         text = re.sub(r"\bID\b", self.environment_id, text)
         if re.search(r"\bTASK\b", text):
             text = re.sub(r"\bTASK\b", self._task_with_output(), text)

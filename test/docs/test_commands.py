@@ -12,8 +12,10 @@ import click
 import pytest
 from werkzeug.exceptions import HTTPException
 
+from aliecs.api.apricot_http import ApricotHttp
 from aliecs.api.rest import Rest
 from aliecs.cli.coconut import root
+from aliecs.settings.apricot import ApricotOptions
 from aliecs.settings.options import SettingsOptions
 from test.docs.documents import ROOT, blocks, command_lines, documents
 
@@ -82,10 +84,11 @@ def test_a_wrong_command_is_seen() -> None:
 
 @pytest.mark.parametrize(("place", "command"), of("twistd"))
 def test_twistd(place: str, command: str) -> None:
-    before, mark, after = command.partition(" aliecs")
-    assert mark, command
-    assert "--reactor=asyncio" in before
-    SettingsOptions().parseOptions(shlex.split(after))
+    before, after = command.split("--reactor=asyncio ")
+    program, *arguments = shlex.split(after)
+    assert before.partition(" ")[0].rpartition("/")[2] == "twistd"
+    options = {"aliecs": SettingsOptions, "apricot": ApricotOptions}[program]()
+    options.parseOptions(arguments)
 
 
 @pytest.mark.parametrize(("place", "command"), of("make"))
@@ -109,10 +112,16 @@ def test_curl(place: str, command: str) -> None:
     words = shlex.split(command)
     (url,) = [word for word in words if word.startswith("http://")]
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
-    adapter = routes().bind("localhost")
+    served = apricot_routes() if ":32188/" in url else routes()
+    adapter = served.bind("localhost")
     adapter.match(urlsplit(url).path, method)
     with pytest.raises(HTTPException):
-        adapter.match(urlsplit(url).path + "/no/such", method)
+        adapter.match("/no/such" + urlsplit(url).path, method)
+
+
+def apricot_routes():  # type: ignore[no-untyped-def]
+    """The routes of the configuration service over HTTP."""
+    return ApricotHttp(*[None] * 2).app.url_map  # type: ignore[arg-type]
 
 
 def routes():  # type: ignore[no-untyped-def]

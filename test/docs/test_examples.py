@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from aliecs.settings import Settings, SettingsOptions
+from aliecs.settings.apricot import ApricotOptions
 from aliecs.settings.table import BY_NAME, TABLE, fold
 from test.docs.documents import ROOT
 
@@ -49,6 +50,21 @@ def test_what_it_has_commented_out_are_the_defaults(tmp_path: Path) -> None:
 def test_the_example_names_nothing_without_effect() -> None:
     unused = {setting.key for setting in TABLE if not setting.used}
     assert not unused & set(yaml.safe_load(EXAMPLE.read_text()))
+
+
+def test_the_unit_of_the_configuration_service() -> None:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(ETC / "apricot.service")
+    service = parser["Service"]
+    assert (service["Type"], service["SuccessExitStatus"]) == ("notify", "143")
+    program, *arguments = shlex.split(service["ExecStart"])
+    assert program.endswith("/bin/twistd")
+    assert arguments == ["--nodaemon", "--pidfile=", "--reactor=asyncio", "apricot"]
+    name, _, value = service["Environment"].partition("=")
+    settings = ApricotOptions().apricot_settings({name: value})
+    assert settings.backend_uri == "sqlite://"
+    assert f"/var/lib/{service['StateDirectory']}" == settings.working_dir
 
 
 @pytest.fixture(name="unit")

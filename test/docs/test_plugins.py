@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def test_the_example(tmp_path: Path) -> None:
             hosts=["flp001"],
             settings=yaml.safe_load(settings.text),
             workflows=files(PAGE),
-            variables={"PYTHONPATH": str(plugins), "SIGN_URL": address},
+            variables={"PYTHONPATH": python_path(plugins), "SIGN_URL": address},
         ) as core,
     ):
         environment = core.create(core.template("shown"), run_type="PHYSICS")
@@ -98,10 +99,15 @@ def test_a_sign_that_is_away_is_a_warning(tmp_path: Path) -> None:
         hosts=["flp001"],
         settings={"integrationPlugins": ["sign"]},
         workflows=files(PAGE),
-        variables={"PYTHONPATH": str(plugins), "SIGN_URL": "http://127.0.0.1:1"},
+        variables={"PYTHONPATH": python_path(plugins), "SIGN_URL": "http://127.0.0.1:1"},
     ) as core:
         environment = core.create(core.template("shown"))
         assert core.control(environment.id, "START_ACTIVITY").state == "RUNNING"
         (warning,) = core.record(environment.id).warnings
         assert "the sign at http://127.0.0.1:1 cannot be reached" in warning
         core.destroy(environment.id)
+
+
+def python_path(plugins: Path) -> str:
+    """Where Python finds the plugins, and what it found before."""
+    return os.pathsep.join([str(plugins), *filter(None, [os.environ.get("PYTHONPATH")])])

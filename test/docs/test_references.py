@@ -12,8 +12,11 @@ import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
 from aliecs import errors
+from aliecs.api.apricot import Apricot, ExtendedConfiguration
+from aliecs.api.apricot_document import document
 from aliecs.api.control import Control
 from aliecs.api.extended import ExtendedControl
+from aliecs.configuration.wire import APRICOT, EXTENDED
 from aliecs.errors import AliecsError
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
@@ -68,9 +71,8 @@ def test_the_walks_name_what_is_there() -> None:
 
 
 def test_the_plan_of_the_house_is_the_one_that_is_held() -> None:
-    plan = [
-        block for block in blocks(DOCS / "developers.md", "text") if "service, cli" in block.text
-    ]
+    first = "service, apricot, cli"
+    plan = [block for block in blocks(DOCS / "developers.md", "text") if first in block.text]
     assert [line.split(", ") for line in plan[0].text.splitlines()] == ROWS
 
 
@@ -107,6 +109,27 @@ def test_the_methods_of_our_own() -> None:
     rows = {row[0] for row in table("api.md", "### aliecs.v1.Control")}
     assert rows == {method.name for method in service.methods}
     assert all(hasattr(ExtendedControl, name) for name in rows)
+
+
+def test_the_methods_of_the_configuration_service() -> None:
+    for service, heading, face in (
+        (APRICOT, "### apricot.Apricot", Apricot),
+        (EXTENDED, "### aliecs.v1.Configuration", ExtendedConfiguration),
+    ):
+        rows = table("api.md", heading)
+        named = [name for row in rows for name in re.findall(r"\w+", row[0])]
+        assert sorted(named) == sorted(method.name for method in service.methods)
+        assert all(hasattr(face, name) for name in named)
+
+
+def test_the_paths_of_the_configuration_service() -> None:
+    text = " ".join(row[0] for row in table("api.md", "### Configuration over HTTP"))
+    documented = {
+        path.replace("<", "{").replace(">", "}")
+        for path in re.findall(r"/[\w/<>]+", text)
+        if not path.startswith("/docs") and not path.endswith("/json")
+    }
+    assert documented == {path for path in document()["paths"] if not path.endswith("{format}")}
 
 
 def test_the_paths_of_rest() -> None:

@@ -59,6 +59,8 @@ class RunningCore:
             "controlPort": 0,
             "restPort": 0,
             "manholePort": 0,
+            "apricotPort": 0,
+            "apricotHttpPort": 0,
             "integrationPlugins": ["testplugin"],
             "recoveryTimeout": "10s",
             "hosts": [{"name": h} if isinstance(h, str) else dict(h) for h in hosts],
@@ -298,7 +300,14 @@ class RunningCore:
     def coconut(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the real command line."""
         done = subprocess.run(
-            [BIN / "coconut", "--endpoint", self.addresses["grpc"], *arguments],
+            [
+                BIN / "coconut",
+                "--endpoint",
+                self.addresses["grpc"],
+                "--config_endpoint",
+                f"apricot://{self.addresses.get('apricot', '')}",
+                *arguments,
+            ],
             capture_output=True,
             text=True,
             timeout=CALL_DEADLINE_S,
@@ -311,7 +320,11 @@ class RunningCore:
 
 def outer_environment() -> dict[str, str]:
     """The environment of the test run, without variables that a core would take for settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ALIECS_")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ALIECS_", "APRICOT_"))
+    }
 
 
 def make_repository(folder: Path, files: Mapping[str, str]) -> None:

@@ -42,7 +42,9 @@ def check_refused(folder: Path, settings: Mapping[str, Any], *parts: str) -> Non
     assert not left
 
 
-@pytest.mark.parametrize("setting", ["controlPort", "restPort", "manholePort"])
+@pytest.mark.parametrize(
+    "setting", ["controlPort", "restPort", "manholePort", "apricotPort", "apricotHttpPort"]
+)
 def test_a_port_of_the_core_is_taken(tmp_path: Path, taken: int, setting: str) -> None:
     password = tmp_path / "password"
     password.write_text("secret\n")

@@ -30,6 +30,8 @@ EXPECTED = (
     "aliecs/protocol/aliecs_v1.proto",
     "aliecs/protocol/aliecs_v1_pb2.py",
     "aliecs/protocol/aliecs_v1_pb2.pyi",
+    "aliecs/protocol/aliecs_v1_configuration.proto",
+    "aliecs/protocol/protos/apricot.proto",
     "aliecs/protocol/protos/o2control.proto",
     "aliecs/protocol/protos/o2control_pb2.pyi",
     "twisted/plugins/aliecs_plugins.py",

@@ -1,4 +1,4 @@
-"""What AliECS adds to Twisted's plugins: its integrations and its `twistd` command."""
+"""What AliECS adds to Twisted's plugins: its integrations and its `twistd` commands."""
 
 from twisted.application.service import ServiceMaker
 
@@ -10,4 +10,11 @@ testplugin = IntegrationFactory(
 
 aliecs = ServiceMaker(
     "AliECS core", "aliecs.service", "The ALICE Experiment Control System", "aliecs"
+)
+
+apricot = ServiceMaker(
+    "AliECS configuration service",
+    "aliecs.apricot",
+    "The configuration service of the ALICE Experiment Control System on its own",
+    "apricot",
 )
