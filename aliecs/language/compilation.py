@@ -18,6 +18,7 @@ from attrs import Factory, define, evolve, field, frozen
 from aliecs.language import nature as natures
 from aliecs.language.builtin import BUILT_INS
 from aliecs.language.evaluation import Code, Frame, Part, TopCall, call
+from aliecs.language.members import cut, member
 from aliecs.language.nature import ANY, FUNCTION, INT, MAP, NIL, STRING, UNKNOWN, Nature
 from aliecs.language.operators import constant_part, make_binary, make_unary
 from aliecs.language.parsing import DEEPEST_EXPRESSION
@@ -45,8 +46,6 @@ from aliecs.language.value import (
     ExpressionError,
     Function,
     NilList,
-    cut,
-    member,
     type_name,
     whole,
 )
@@ -54,8 +53,6 @@ from aliecs.language.walking import combined, first_of, is_filter, joined, walki
 
 STRICT, LENIENT, BLIND = range(3)
 ENVIRONMENT = "$env"
-UNOFFERED = frozenset({"now", "date", "duration", "timezone"})
-"""Functions of the reference's library that are not offered."""
 
 
 class _Ended(Exception):
@@ -154,7 +151,7 @@ class Compilation:
             return Part(nature, lambda frame: frame.objects[name])
         if self._knows(name):
             return Part(STRING, lambda frame: frame.variables[name])
-        if name in BUILT_INS or name in PREDICATES or name in UNOFFERED:
+        if name in BUILT_INS or name in PREDICATES:
             return Part(FUNCTION, lambda frame: None)
         if self._mode == STRICT:
             raise ExpressionError(f"unknown name {name}")
@@ -167,7 +164,6 @@ class Compilation:
             or name in self._lets
             or name in BUILT_INS
             or name in PREDICATES
-            or name in UNOFFERED
             or self._knows(name)
         ):
             what = ", it is a variable" if self.assumed.get(name) else ""
@@ -281,7 +277,7 @@ class Compilation:
         bounds = tuple(bound for bound in (node.begin, node.end) if bound is not None)
         parts = self._within(BLIND if kind.is_unknown else STRICT, bounds)
         for part in parts:
-            if not (part.nature.is_unknown or part.nature.kind == "int"):
+            if not (part.nature.is_unknown or part.nature.is_whole):
                 self._refused(f"a bound is an int, not {part.nature}")
         begin = parts[0].run if node.begin is not None else None
         end = parts[-1].run if node.end is not None else None
@@ -335,7 +331,7 @@ class Compilation:
         if is_outermost:
             self.top_call = TopCall(function, codes)
         # Where nothing is checked beforehand every function takes nil.
-        is_blind = self._mode == BLIND
+        is_blind = self._mode == BLIND or callee.nature.is_unknown
         return Part(nature, lambda frame: call(frame, function, codes, described, is_blind))
 
     def _check_callee(self, callee: Node) -> None:
