@@ -49,6 +49,13 @@ class BuiltIn:
     fewest: int
     most: int
     check: Check
+    with_zone: Callable[..., Any] | None = None
+    """What is called instead where the first argument is known to be a zone."""
+
+    def function(self, arguments: Sequence[Nature]) -> Callable[..., Any]:
+        """What is called for arguments of these natures."""
+        is_zone = bool(arguments) and arguments[0] is ZONE
+        return self.with_zone if self.with_zone is not None and is_zone else self.call
 
     def check_count(self, count: int) -> None:
         """Raise `ExpressionError` where the number of arguments is wrong."""
@@ -134,8 +141,9 @@ def _lists(arguments: Sequence[Nature]) -> Nature:
 
 def _taken(arguments: Sequence[Nature]) -> Nature:
     _demand(arguments[0], ["list"])
-    if not (arguments[1].is_unknown or arguments[1].is_whole or arguments[1] is DURATION):
-        raise ExpressionError(f"cannot take {arguments[1]} elements")
+    count = arguments[1]
+    if not (count.is_unknown or count.is_whole or count.is_named_number):
+        raise ExpressionError(f"cannot take {count} elements")
     return typed(arguments[0])
 
 
@@ -227,8 +235,8 @@ BUILT_INS: Mapping[str, BuiltIn] = {
         _of_texts("fromBase64", conversion.from_base64, STRING, 1, 1),
         _of_texts("fromJSON", conversion.from_json_text, ANY, 1, 1),
         _one("toJSON", conversion.to_json_text, _signatures(STRING, "any")),
-        BuiltIn("now", _plain(dating.now), 0, 1, _timed),
-        BuiltIn("date", _plain(dating.date), 1, 4, _dated),
+        BuiltIn("now", _plain(dating.now), 0, 1, _timed, _plain(dating.now_in)),
+        BuiltIn("date", _plain(dating.date), 1, 4, _dated, _plain(dating.date_in)),
         _of_texts("duration", dating.duration, DURATION, 1, 1),
         _of_texts("timezone", dating.timezone, ZONE, 1, 1),
         BuiltIn("split", _plain(conversion.split), 2, 3, _signatures(TEXTS, *_TEXT_AND_COUNT)),

@@ -166,7 +166,7 @@ def get(container: Any, key: Any) -> Any:
 
 def take(items: Any, count: Any) -> Any:
     """take()"""
-    if type(count) is Duration:
+    if type(count) in NAMED_NUMBERS:
         count = count.number
     if type(count) not in (int, Long) or count < 0:
         raise ExpressionError("take takes a count of zero or more")

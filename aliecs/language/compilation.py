@@ -379,7 +379,8 @@ class Compilation:
             nature = self._gotten_entry(parts[1])
         if node.name in ("first", "last") and len(parts) == 1 and is_filter(parts[0]):
             return first_of(parts[0], nature, backwards=node.name == "last", is_needed=False)
-        function, codes = built_in.call, tuple(part.run for part in parts)
+        function = built_in.function([part.nature for part in parts])
+        codes = tuple(part.run for part in parts)
 
         def run(frame: Frame) -> Any:
             values = [code(frame) for code in codes]

@@ -53,10 +53,11 @@ def read_usual(text: str, zone: Zone | None = None) -> Date:
 
 
 _ABBREVIATION = re.compile(
-    r"(?:ChST|MeST|GMT(?:[+-][0-9]{1,2})?|[+-][0-9]{1,2}"
+    r"(?:ChST|MeST|GMT(?:[+-][0-9]+)?|[+-][0-9]+"
     r"|(?:[A-Z]{4}T|[A-Z]{3}T|WITA|[A-Z]{3})(?![A-Z]))",
     re.ASCII,
 )
+_MOST_HOURS = 23
 _OFFSETS = {
     "07": r"([+-])([0-9]{2})",
     "0700": r"([+-])([0-9]{2})([0-9]{2})",
@@ -71,7 +72,7 @@ _NUMBERS: dict[str, tuple[str, str, int, int]] = {
     "_2": ("day", " ?[0-9]{1,2}", 0, 99),
     "2": ("day", "[0-9]{1,2}", 0, 99),
     "002": ("day_of_year", "[0-9]{3}", 0, 999),
-    "__2": ("day_of_year", "(?:  [0-9]| [0-9]{2}|[0-9]{3})", 0, 999),
+    "__2": ("day_of_year", " {0,2}[0-9]{1,3}", 0, 999),
     "2006": ("year", "[0-9]{4}", 0, 9999),
     "15": ("hour", "[0-9]{1,2}", 0, 23),
     "03": ("hour", "[0-9]{2}", 0, 12),
@@ -144,7 +145,8 @@ class _Reading:
             number = int(self._match("[0-9]{2}", part).group())
             self.year = number + (1900 if number >= 69 else 2000)
         elif part in ("PM", "pm"):
-            self.half = self._match("[AP]M" if part == "PM" else "[ap]m", part).group().upper()
+            half = self._match("[AP]M" if part == "PM" else "[ap]m", part).group().upper()
+            self.half = max(self.half, half)  # Where both are said it is PM.
         elif part == "MST":
             self._abbreviation()
         elif part[0] in "-Z":
@@ -169,15 +171,16 @@ class _Reading:
                 self._fraction_of(found.group())
 
     def _fraction(self, part: str) -> None:
-        if part[1] == "0":
-            digits = f"[.,][0-9]{{{len(part) - 1}}}"
-            found = re.match(digits, self.left)
-            if found is None:
-                raise ValueError(f"{self.left[:40]!r} does not begin like {part!r}")
-        else:
-            found = re.match("[.,][0-9]{1,9}", self.left)
-        if found is not None:
-            self._fraction_of(found.group())
+        if part[1] == "9":
+            found = re.match("[.,][0-9]+", self.left)
+            if found is not None:
+                self._fraction_of(found.group())
+            return
+        # Of more than nine digits the rest may be anything.
+        text = self.left[: len(part)]
+        if len(text) < len(part) or not re.fullmatch("[.,][0-9]+", text[:10]):
+            raise ValueError(f"{self.left[:40]!r} does not begin like {part!r}")
+        self._fraction_of(text)
 
     def _fraction_of(self, text: str) -> None:
         self.left = self.left[len(text) :]
@@ -197,7 +200,13 @@ class _Reading:
         if self.left.startswith("UTC"):
             self.left, self.zone = self.left[3:], UTC
             return
-        self.abbreviation = self._match(_ABBREVIATION, "MST").group()
+        text = self._match(_ABBREVIATION, "MST").group()
+        hours = text.lstrip("GMT")
+        if hours[:1] in ("+", "-") and abs(int(hours)) > _MOST_HOURS:
+            if not text.startswith("GMT"):
+                raise ValueError(f"{text!r} is no time zone")
+            text, self.left = "GMT", hours + self.left
+        self.abbreviation = text
 
     # --- what was meant ------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aliecs.errors import InvalidInput
@@ -13,18 +14,35 @@ from aliecs.language.methods import check_layout
 from aliecs.language.value import ExpressionError, type_name
 
 
-def now(zone: Any = None) -> Date:
+def now() -> Date:
     """now()"""
-    return Date.now(zone)
+    return Date.now()
 
 
-def date(*arguments: Any) -> Date:
-    """date(): a text, and perhaps its layout, and that of its zone; before them perhaps a zone."""
-    zone, texts = None, arguments
-    if type(arguments[0]) is Zone:
-        zone, texts = arguments[0], arguments[1:]
+def now_in(zone: Any) -> Date:
+    """now(zone)"""
+    return Date.now(_checked("now", zone))
+
+
+def date(*texts: Any) -> Date:
+    """date(): a text, and perhaps its layout and zone."""
+    return _read(None, texts)
+
+
+def date_in(zone: Any, *texts: Any) -> Date:
+    """date() with a zone before the texts."""
     if not texts:
         raise ExpressionError("date takes a text after the zone")
+    return _read(_checked("date", zone), texts)
+
+
+def _checked(name: str, zone: Any) -> Zone:
+    if type(zone) is not Zone:
+        raise ExpressionError(f"{name} takes a time zone, not {type_name(zone)}")
+    return zone
+
+
+def _read(zone: Zone | None, texts: Sequence[Any]) -> Date:
     for text in texts:
         if not isinstance(text, str):
             raise ExpressionError(f"date takes strings, not {type_name(text)}")

@@ -142,6 +142,13 @@ _DURATION: Mapping[str, Method] = {
     "Truncate": _with_duration("time.Duration", Duration.truncated),
 }
 
+_WITH_MORE: Mapping[str, Method] = {
+    "Clock": _on_date("int", lambda date: date.clock[0]),
+    "Date": _on_date("int", lambda date: date.day[0]),
+}
+"""Methods of dates that give three values, of which the first is taken; but that is refused where
+the type is known beforehand."""
+
 METHODS: Mapping[str, Mapping[str, Method]] = {
     TIME_TYPES[Date]: _DATE,
     TIME_TYPES[Duration]: _DURATION,
@@ -162,4 +169,6 @@ def method_of(kind: str, name: str) -> Method:
 
 def bound(value: Any, name: str) -> Function:
     """A method of a value. Raises `ExpressionError`."""
+    if type(value) is Date and name in _WITH_MORE:
+        return _WITH_MORE[name].of(value, name)
     return method_of(type_name(value), name).of(value, name)

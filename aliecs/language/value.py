@@ -139,7 +139,7 @@ class AnyMap:
 
     def items(self) -> list[tuple[Any, Any]]:
         """Keys with their values, by type and then in order."""
-        order = [type(None), str, int, Long, Month, Weekday, Duration, float, bool, Date]
+        order = [type(None), str, Long, int, float, bool, Month, Weekday, Duration, Date]
 
         def rank(item: tuple[tuple[type, Any], tuple[Any, Any]]) -> tuple[int, Any]:
             kind, key = item[0]
