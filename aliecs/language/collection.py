@@ -75,9 +75,7 @@ def least(spend: Spend, *values: Any) -> Any:
     return _extreme("min", spend, values)
 
 
-def _extreme(
-    name: str, spend: Spend, values: tuple[Any, ...], *, is_nested: bool = False
-) -> Any:
+def _extreme(name: str, spend: Spend, values: tuple[Any, ...], *, is_nested: bool = False) -> Any:
     """The extreme of numbers and of lists of numbers; a lone value of another type is itself."""
     if len(values) == 1 and not isinstance(values[0], list) and not is_number(values[0]):
         return values[0]

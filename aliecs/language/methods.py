@@ -56,9 +56,9 @@ def _format(date: Date, layout: str) -> str:
 
 
 def check_layout(layout: str) -> None:
-    """Raise `LimitError` for a layout that is too long."""
+    """Raise `LimitError` for a layout, or a text that is read by one, that is too long."""
     if len(layout) > LONGEST_LAYOUT:
-        raise LimitError(f"a layout of more than {LONGEST_LAYOUT} characters")
+        raise LimitError(f"a layout or date of more than {LONGEST_LAYOUT} characters")
 
 
 def _moved(date: Date, years: int, months: int, days: int) -> Date:

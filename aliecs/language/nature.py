@@ -69,7 +69,11 @@ class Nature:
 
 
 _WORDS = {
-    "": "unknown", "any": "unknown", "texts": "list", "anymap": "map", "groups": "map",
+    "": "unknown",
+    "any": "unknown",
+    "texts": "list",
+    "anymap": "map",
+    "groups": "map",
     "long": "int",
 }
 
