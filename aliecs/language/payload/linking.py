@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import define, field
 
-from aliecs.errors import AliecsError
+from aliecs.errors import InvalidInput, NotFound
 from aliecs.language.payload.assembly import ASSEMBLY_TAGS, Import
 from aliecs.language.payload.branching import BRANCHING_TAGS
 from aliecs.language.payload.error import PayloadError
@@ -128,7 +128,8 @@ class Linker:
             raise PayloadError(f"more than {MOST_PAYLOADS} payloads are read", "parser", path)
         try:
             return self.read(path)
-        except AliecsError as error:
+        except (NotFound, InvalidInput) as error:
+            # What cannot be reached now says nothing about the template, and passes.
             reason = f"unable to resolve template: {error.message}"
             raise PayloadError(reason, "fromfile", path) from error
 
