@@ -22,14 +22,15 @@ from twisted.application.service import IService
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
-from twisted.web.server import Site
 
 from aliecs.api.apricot_faces import open_grpc, open_http
 from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
 from aliecs.api.manhole import Access, manhole_factory
+from aliecs.api.request import LONGEST_BODY
 from aliecs.api.rest import Rest
+from aliecs.api.site import QuietSite
 from aliecs.api.stream import EventStream
 from aliecs.backend.host import HostDefinition
 from aliecs.backend.local import LocalBackend
@@ -309,7 +310,9 @@ class CoreParts:
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
         stream = EventStream(core.bus, reactor, version_text())
         rest = Rest(control, extended, stream, reactor, lambda: self.ready)
-        port = self._listen("restPort", settings.rest_port, Site(rest.app.resource()))
+        # Bodies that are somewhat too large are told so; what is far too large is cut off.
+        site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)
+        port = self._listen("restPort", settings.rest_port, site)
         self._stops.append(("streams", stream.stop))
         addresses["rest"] = f"http://{settings.listen_address}:{port}"
         access = Access(

@@ -102,7 +102,7 @@ def test_errors_of_reading_a_named_payload_are_told() -> None:
         PayloadTemplates().render(f"{BASE}/entry", {}, read, new_id=lambda: "")
     # That the store is away is no fault of the template, and does not mean that there is no part.
     problem = Unavailable("the store is away")
-    with pytest.raises(Unavailable, match="^the store is away$"):
+    with pytest.raises(Unavailable, match=r"^the store is away$"):
         PayloadTemplates().render(f"{BASE}/entry", {}, read, new_id=lambda: "")
 
 
