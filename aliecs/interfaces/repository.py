@@ -67,7 +67,7 @@ class ILoaderSources(Interface):
     def generate_dpl(command: str, environment: str) -> str:
         """Run a DPL command, whose expressions are evaluated, to generate a workflow, unless it was
         generated before; gives its name. `environment` are assignments such as `A=1 B=2`.
-        `Conflict` where it fails, `Unavailable` where this machine cannot."""
+        `Conflict` where it fails, and where this machine cannot."""
 
 
 @frozen
