@@ -179,7 +179,7 @@ async def measure(folder: Path, hosts: int, tasks_per_host: int) -> None:
         "destroy", lambda: manager.destroy(environment.id, DestructionRequest(me)).wait()
     )
     print(f"memory: {each_bytes / 1024:.1f} KiB for each task")
-    loaders.stop()
+    await loaders.stop()
     await repositories.stop()
     journal.stop()
     await configuration.stop()

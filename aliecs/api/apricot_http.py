@@ -22,6 +22,7 @@ from twisted.web.server import Request, Site
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from aliecs.api.apricot_document import document_json, page
+from aliecs.api.site import QuietSite
 from aliecs.configuration.format import indented_json
 from aliecs.configuration.inventory import SYSTEMS
 from aliecs.configuration.query import RUN_TYPES
@@ -93,9 +94,7 @@ class ApricotHttp:
 
     def site(self) -> Site:
         """What to listen with."""
-        return _Site(  # type: ignore[no-untyped-call]
-            _Door(self.app.resource()), requestFactory=_Request, timeout=DEADLINE_S
-        )
+        return QuietSite(_Door(self.app.resource()), LARGEST_BODY, DEADLINE_S)
 
     def _route(self, method: str, path: str, handler: Callable[..., Any]) -> None:
         def routed(request: Request, **parts: str) -> Any:
@@ -215,42 +214,6 @@ class ApricotHttp:
         if _argument(request, "format") == "json":
             return _json(request, {"error": text}, status)
         return _answer(request, text, status)
-
-
-class _Site(Site):
-    """A site that tells of its requests only those who want details: tasks ask in thousands."""
-
-    displayTracebacks = False  # noqa: N815
-    noisy = False
-    _log = Logger()
-
-    def log(self, request: Any) -> None:
-        """See `Site.log`. What stands behind the question mark may be secret."""
-        self._log.debug(
-            "HTTP {method} {path} for {peer}: {code}",
-            method=bytes(request.method).decode("ascii", "replace"),
-            path=_path(request),
-            peer=getattr(request.getClientAddress(), "host", ""),
-            code=request.code,
-        )
-
-
-class _Request(Request):
-    """A request whose body is bounded: a larger one ends the connection."""
-
-    _received = 0
-
-    def gotLength(self, length: int | None) -> None:  # noqa: N802
-        """The body begins."""
-        super().gotLength(min(length or 0, LARGEST_BODY))  # type: ignore[no-untyped-call]
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        """A piece of the body."""
-        self._received += len(data)
-        if self._received > LARGEST_BODY:
-            self.loseConnection()  # type: ignore[no-untyped-call]
-            return
-        super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
 
 class _Door(Resource):

@@ -282,7 +282,6 @@ class Control(RepositoryControl):
                 id=operation.environment_id, createdWhen=self.core.now_ms(), state="ERROR"
             )
         )
-        call.trailing[ERROR_CODE] = problem.code
         cause = problem.message[:CREATION_ERROR_LENGTH]
         failed = AliecsError(f"cannot create new environment: {cause}")
         failed.code = problem.code

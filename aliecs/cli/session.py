@@ -24,7 +24,7 @@ from aliecs.errors import Unavailable
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.txgrpc.blocking import BlockingChannel
-from aliecs.txgrpc.status import RpcError
+from aliecs.txgrpc.status import ERROR_CODE, RpcError
 from aliecs.txgrpc.stub import Stub
 
 EXTENDED = aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"]
@@ -99,7 +99,8 @@ class Session:
                 request, deadline_s=timeout_s
             )
         except RpcError as error:
-            if error.status == "UNAVAILABLE":
+            # With a code of ours it is the core's answer: somebody that it depends on is away.
+            if error.status == "UNAVAILABLE" and ERROR_CODE not in error.trailing:
                 raise Unavailable(
                     f"no core answers at {self.settings.endpoint}: {error.message}; is it running, "
                     "and is --endpoint right?"

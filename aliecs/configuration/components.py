@@ -122,7 +122,7 @@ class Components:
                 raise NotFound(f"no payload at configuration path {query.key}")
             version = await self.history.keep(query, former, user, comment)
             if await self.store.compare_and_delete(query.key, former):
-                await self._changed(query)
+                await self.history.trim(query)
                 return
             await self.history.drop(query, version)
         raise Conflict(f"{query}: it changed {_ATTEMPTS} times meanwhile; nothing was deleted")
@@ -151,14 +151,10 @@ class Components:
         # Where the store is lost meanwhile, what was kept stays: it may have been replaced.
         replaced = await self.store.compare_and_set(query.key, former, order.payload)
         if replaced:
-            await self._changed(query)
+            await self.history.trim(query)
         elif version:
             await self.history.drop(query, version)
         return replaced
-
-    async def _changed(self, query: ComponentQuery) -> None:
-        self.processing.forget()
-        await self.history.trim(query)
 
     async def _unknown_component(self, component: str) -> Conflict:
         known = "".join(f"\n- {name}" for name in await self.names())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -22,8 +22,6 @@ from aliecs.protocol.identifier import IdentifierGenerator
 
 THREADS = 2
 DEADLINE_S = 30.0
-FRESH_S = 5.0
-"""How long templates are kept: so much later everybody sees what somebody else changed."""
 
 # Where faults are found (`PayloadError.stage`): in the text of a template, and in the names of what
 # it includes.
@@ -33,22 +31,6 @@ _LACKING = "fromfile"
 T = TypeVar("T")
 
 
-class Templates(Protocol):
-    """A template engine, which may keep what it has read."""
-
-    def render(
-        self,
-        path: str,
-        variables: Mapping[str, str],
-        read: Callable[[str], str],
-        *,
-        new_id: Callable[[], str],
-        warn: Callable[[str], None],
-    ) -> str:
-        """The processed payload of `path`. May block. `read` gives payloads as they are stored,
-        `new_id` is for templates that want identifiers, `warn` takes what a person should know."""
-
-
 @define(eq=False)
 class Processing:
     """The threads, and the engine that runs in them. `read` gives a payload as it is stored."""
@@ -56,16 +38,13 @@ class Processing:
     reactor: Any
     """`IReactorThreads` and `IReactorTime`, which no type can say together."""
     read: Callable[[str], Awaitable[str]]
-    make_templates: Callable[[], Templates] = PayloadTemplates
-    _templates: Templates = field(init=False)
-    _made_s: float = field(init=False)
+    _templates: PayloadTemplates = field(init=False, factory=PayloadTemplates)
     _identifiers: IdentifierGenerator = field(init=False, factory=IdentifierGenerator)
     _pool: ThreadPool = field(init=False)
     _reads: set[Deferred[Any]] = field(init=False, factory=set)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
-        self.forget()
         self._pool = ThreadPool(0, THREADS, "payloads")
 
     def start(self) -> None:
@@ -82,12 +61,9 @@ class Processing:
 
     async def render(self, path: str, variables: Mapping[str, str]) -> str:
         """The payload of `path`, processed with `variables`."""
-        if time.monotonic() - self._made_s > FRESH_S:
-            self.forget()
         read = self._reader()
-        templates = self._templates
         return await self.in_thread(
-            lambda: templates.render(
+            lambda: self._templates.render(
                 path,
                 variables,
                 read,
@@ -109,8 +85,7 @@ class Processing:
 
         def check() -> list[str]:
             try:
-                # One of its own: the engine in use must not remember what is only tried.
-                self.make_templates().render(
+                self._templates.render(
                     path, {}, read, new_id=self._identifiers.new, warn=lambda text: None
                 )
             except PayloadError as error:
@@ -122,10 +97,9 @@ class Processing:
         return await self.in_thread(check)
 
     def forget(self) -> None:
-        """Process what is stored now from now on. Whoever is being served keeps the engine that he
-        has, and whatever that one reads too late ends with it."""
-        self._templates = self.make_templates()
-        self._made_s = time.monotonic()
+        """Drop the templates that were made ready. They are made from what is stored at the moment,
+        so nothing becomes newer by it."""
+        self._templates.forget()
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do `work` in one of the threads."""

@@ -103,15 +103,19 @@ class ServiceFailed(AliecsError):
 
 def error_of_answer(error: RpcError, uri: str) -> AliecsError:
     """What a service at `uri` meant by an error; the error itself where it says nothing more."""
+    code = error.trailing.get(ERROR_CODE)
     if error.status == "UNAVAILABLE":
-        return Unavailable(f"the configuration service {uri} cannot be reached: {error.message}")
+        # With a code it is the service that says so, of what it depends on itself.
+        what = "" if isinstance(code, str) else " cannot be reached"
+        return Unavailable(f"the configuration service {uri}{what}: {error.message}")
     if error.status == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(
             f"the configuration service {uri} did not answer in time: {error.message}"
         )
-    code = error.trailing.get(ERROR_CODE)
-    if isinstance(code, str):
-        kind = InvalidInput if code in _KINDS_OF_INPUT else _BY_CODE.get(code)
+    if isinstance(code, str) and code in _KINDS_OF_INPUT:
+        kind: type[AliecsError] | None = InvalidInput
+    elif isinstance(code, str) and code in _BY_CODE:
+        kind = _BY_CODE[code]
     elif error.status == "UNKNOWN":
         kind = _kind_of_words(error.message)
     else:

@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from twisted.internet.threads import deferToThread
 
 from aliecs.configuration.parameters import Parameters, parse_parameters
-from aliecs.errors import InvalidInput, Unavailable
+from aliecs.errors import Conflict, InvalidInput
 from aliecs.interfaces import IConfigurationService, IRepositories
 
 ENVIRONMENT_FILE = "/etc/profile.d/o2.sh"
@@ -85,12 +85,12 @@ class Generator:
         """Coroutine. Generate the workflow of a command whose expressions are evaluated, unless it
         was generated before; gives its name.
 
-        `environment` are assignments for the command, such as `A=1 B=2`. Raises `Unavailable` where
+        `environment` are assignments for the command, such as `A=1 B=2`. Raises `Conflict` where
         this machine has no DPL, `InvalidInput` and `NotFound` for payloads that the command names,
         and what `IRepositories.generate` raises.
         """
         if not self.environment_file.is_file():
-            raise Unavailable(
+            raise Conflict(
                 f"this machine cannot generate DPL workflows: there is no {self.environment_file} "
                 "(setting dplEnvironmentFile); choose a workflow template instead"
             )

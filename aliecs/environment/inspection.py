@@ -156,7 +156,7 @@ class _Inspector:
     knows_hosts: bool
     """The inventory has hosts, so that those of the workflow have to be in it."""
     problems: Problems = field(init=False, factory=Problems)
-    warnings: Problems = field(init=False, factory=Problems)
+    warnings: Problems = field(init=False, factory=lambda: Problems(by_kind=True))
     numbers: itertools.count[int] = field(init=False, factory=lambda: itertools.count(1))
 
     def inspection(self, origins: Origins) -> Inspection:

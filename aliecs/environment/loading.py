@@ -12,13 +12,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.threads import (
+    blockingCallFromThread,
+    deferToThread,
+    deferToThreadPool,
+)
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from aliecs.environment.generation import Generator
-from aliecs.errors import Conflict, DeadlineExceeded
+from aliecs.errors import Conflict, DeadlineExceeded, Unavailable
 from aliecs.interfaces import (
     IConfigurationService,
     ILoaderSources,
@@ -44,17 +48,22 @@ class Loaders:
     identifiers: IdentifierGenerator
     generator: Generator
     _pool: ThreadPool = field(init=False)
+    _questions: _Questions = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._pool = ThreadPool(1, THREADS, "loader")
+        self._questions = _Questions()
 
     def start(self) -> None:
         """Start the threads."""
         self._pool.start()
 
-    def stop(self) -> None:
-        """End the threads, after what they are doing."""
-        self._pool.stop()
+    async def stop(self) -> None:
+        """End the threads, after what they are doing. That may need the reactor meanwhile, so it is
+        not waited for on its thread; what they ask is answered that the core ends."""
+        self._questions.close()
+        if self._pool.started:
+            await deferToThread(self._pool.stop)
 
     async def run(
         self,
@@ -74,8 +83,35 @@ class Loaders:
             self.generator,
             effects,
             time.monotonic() + deadline_s,
+            self._questions,
         )
         result: _T = await deferToThreadPool(self.reactor, self._pool, work, sources)
+        return result
+
+
+@define(eq=False)
+class _Questions:
+    """What loader threads wait for, so that it can be given up."""
+
+    _waiting: set[Deferred[Any]] = field(init=False, factory=set)
+    _is_closed: bool = field(init=False, default=False)
+
+    def add(self, question: Deferred[Any]) -> Deferred[Any]:
+        """Take note of a question until it is answered."""
+        self._waiting.add(question)
+        question.addBoth(self._answered, question)
+        if self._is_closed:
+            question.cancel()
+        return question
+
+    def close(self) -> None:
+        """Give up all questions, and those that are still to come."""
+        self._is_closed = True
+        for question in tuple(self._waiting):
+            question.cancel()
+
+    def _answered(self, result: Any, question: Deferred[Any]) -> Any:
+        self._waiting.discard(question)
         return result
 
 
@@ -91,6 +127,7 @@ class LoaderSources:
     _generator: Generator
     _effects: bool
     _deadline: float
+    _questions: _Questions
 
     def workflow(self, expression: str) -> TemplateText:
         """See `ILoaderSources`."""
@@ -151,11 +188,14 @@ class LoaderSources:
             return await question()
 
         def ask() -> Deferred[Any]:
-            return Deferred.fromCoroutine(answer()).addTimeout(left_s, self._reactor)
+            asked: Deferred[Any] = Deferred.fromCoroutine(answer())
+            return self._questions.add(asked).addTimeout(left_s, self._reactor)
 
         try:
             given: Any = blockingCallFromThread(self._reactor, ask)
         except TimeoutError:
             raise DeadlineExceeded("loading took too long and was given up") from None
+        except CancelledError:
+            raise Unavailable("the core ends") from None
         result: _T = given
         return result

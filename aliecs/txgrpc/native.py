@@ -19,7 +19,9 @@ from aliecs.errors import AliecsError, InvalidInput, Unavailable
 from aliecs.txgrpc.route import Route, ServerCall
 from aliecs.txgrpc.status import (
     DETAILS_KEY,
+    ERROR_CODE,
     MESSAGE_LIMIT_CHARACTERS,
+    RpcError,
     packed_status,
     status_code,
 )
@@ -188,6 +190,9 @@ class _Run:
             code, message = grpc.StatusCode.INTERNAL, "internal error; the log of the server has it"
         message = message[:MESSAGE_LIMIT_CHARACTERS]
         trailing = dict(call.trailing)
+        if not isinstance(error, RpcError):
+            # What somebody else said, and we pass on, is no kind of ours.
+            trailing.setdefault(ERROR_CODE, getattr(error, "code", AliecsError.code))
         packed = packed_status(code, message, call.details)
         if packed is not None:
             trailing[DETAILS_KEY] = packed

@@ -6,12 +6,17 @@ with the first role and how many more there are.
 
 from __future__ import annotations
 
+import re
+
 from attrs import define, field
 
 from aliecs.errors import Location, TemplateError, TemplateErrors
 
 MOST_PROBLEMS = 100
 """Places and reasons that one load collects before it gives up."""
+
+_NAMES = re.compile(r"\('[^()]*'\).*|'[^']*'", re.DOTALL)
+"""What differs from role to role: quoted texts, and all from the arguments of a function on."""
 
 
 @define
@@ -22,8 +27,9 @@ class _Found:
 
 @define
 class Problems:
-    """See the module."""
+    """See the module. With `by_kind` reasons that differ in names only are the same."""
 
+    by_kind: bool = False
     _found: dict[tuple[Location | None, str], _Found] = field(init=False, factory=dict)
 
     def __len__(self) -> int:
@@ -40,7 +46,8 @@ class Problems:
             for one in error.errors:
                 self.add(one)
             return
-        key = (error.location, error.reason)
+        reason = _NAMES.sub("", error.reason) if self.by_kind else error.reason
+        key = (error.location, reason)
         if key in self._found:
             self._found[key].more += 1
         else:

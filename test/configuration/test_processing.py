@@ -1,9 +1,8 @@
-"""Work in threads that asks the reactor back: templates, with an engine of another kind."""
+"""Work in threads that asks the reactor back: payload templates."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
@@ -15,44 +14,7 @@ from aliecs.errors import DeadlineExceeded, NotFound, Unavailable
 from aliecs.language.payload import PayloadError
 
 NEVER = "(a payload that never comes)"
-
-
-class Joining:
-    """An engine whose templates are lines: `include X`, `variable X`, `wrong`, or text. It keeps
-    what it has read."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-        self.threads: set[str] = set()
-
-    def render(
-        self,
-        path: str,
-        variables: Mapping[str, str],
-        read: Callable[[str], str],
-        *,
-        new_id: Callable[[], str],
-        warn: Callable[[str], None],
-    ) -> str:
-        self.threads.add(threading.current_thread().name)
-        if path not in self.kept:
-            self.kept[path] = read(path)
-        lines = []
-        for line in self.kept[path].splitlines():
-            word, _, rest = line.partition(" ")
-            if word == "include":
-                try:
-                    line = self.render(rest, variables, read, new_id=new_id, warn=warn)
-                except NotFound as error:
-                    raise PayloadError(error.message, "fromfile", path) from None
-            elif word == "variable":
-                if rest not in variables:
-                    raise PayloadError(f"no variable {rest}", "execution", path)
-                line = variables[rest]
-            elif word == "wrong":
-                raise PayloadError("this is wrong", "parser", path)
-            lines.append(line)
-        return "\n".join(lines)
+B, C, D = (f"qc/ANY/any/{name}" for name in "bcd")
 
 
 class ProcessingTests(TestCase):
@@ -60,10 +22,10 @@ class ProcessingTests(TestCase):
 
     def setUp(self) -> None:
         self.payloads = {
-            "a/b": "variable x\ninclude a/c",
-            "a/c": "world",
+            B: "{{ x }} {% include 'c' %}",
+            C: "world",
         }
-        self.processing = Processing(reactor, self.read, Joining)
+        self.processing = Processing(reactor, self.read)
         self.processing.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.processing.stop()))
 
@@ -78,28 +40,18 @@ class ProcessingTests(TestCase):
 
     async def test_the_engine_runs_in_threads_and_reads_on_the_reactor(self) -> None:
         asked = [
-            Deferred.fromCoroutine(self.processing.render("a/b", {"x": f"hello {n}"}))
+            Deferred.fromCoroutine(self.processing.render(B, {"x": f"hello {n}"}))
             for n in range(20)
         ]
         texts = await gatherResults(asked)
-        self.assertEqual(texts, [f"hello {n}\nworld" for n in range(20)])
-        engine = self.processing._templates
-        assert isinstance(engine, Joining)
-        self.assertNotIn(threading.main_thread().name, engine.threads)
+        self.assertEqual(texts, [f"hello {n} world" for n in range(20)])
 
-    async def test_what_was_made_ready_serves_until_it_is_forgotten(self) -> None:
-        await self.processing.render("a/b", {"x": ""})
-        self.payloads["a/c"] = "moon"
-        self.assertEqual(await self.processing.render("a/b", {"x": ""}), "\nworld")
+    async def test_what_is_stored_now_is_what_counts(self) -> None:
+        self.assertEqual(await self.processing.render(B, {"x": "1"}), "1 world")
+        self.payloads[C] = "moon"
+        self.assertEqual(await self.processing.render(B, {"x": "1"}), "1 moon")
         self.processing.forget()
-        self.assertEqual(await self.processing.render("a/b", {"x": ""}), "\nmoon")
-
-    async def test_what_others_changed_is_seen_soon(self) -> None:
-        self.patch(module, "FRESH_S", 0.05)
-        await self.processing.render("a/c", {})
-        self.payloads["a/c"] = "moon"
-        while await self.processing.render("a/c", {}) != "moon":
-            await self.turn()
+        self.assertEqual(await self.processing.render(B, {"x": "1"}), "1 moon")
 
     async def turn(self) -> None:
         turn: Deferred[None] = Deferred()
@@ -107,20 +59,21 @@ class ProcessingTests(TestCase):
         await turn
 
     async def test_errors_come_through(self) -> None:
-        with self.assertRaisesRegex(NotFound, "no x/y"):
-            await self.processing.render("x/y", {})
-        with self.assertRaisesRegex(PayloadError, "no variable x"):
-            await self.processing.render("a/b", {})
+        with self.assertRaisesRegex(NotFound, "no qc/ANY/any/y"):
+            await self.processing.render("qc/ANY/any/y", {})
+        self.payloads[B] = "{{ strings.ToUpper(x) }}"
+        with self.assertRaises(PayloadError):
+            await self.processing.render(B, {})
 
     async def test_a_payload_that_never_comes(self) -> None:
         self.patch(module, "DEADLINE_S", 0.1)
-        self.payloads["a/c"] = NEVER
+        self.payloads[C] = NEVER
         with self.assertRaisesRegex(DeadlineExceeded, "longer than 0.1 s"):
-            await self.processing.render("a/b", {"x": ""})
+            await self.processing.render(B, {"x": ""})
 
     async def test_stopping_waits_for_no_payload(self) -> None:
-        self.payloads["a/c"] = NEVER
-        asked = [Deferred.fromCoroutine(self.processing.render("a/b", {"x": ""})) for _ in range(2)]
+        self.payloads[C] = NEVER
+        asked = [Deferred.fromCoroutine(self.processing.render(B, {"x": ""})) for _ in range(2)]
         while len(self.processing._reads) < 2:
             await self.turn()
         await self.processing.stop()
@@ -130,14 +83,14 @@ class ProcessingTests(TestCase):
 
     async def test_a_check_uses_what_is_only_tried(self) -> None:
         check = self.processing.check
-        self.assertEqual(await check("a/c", "variable y"), [])
-        self.assertEqual(await check("a/d", "include a/c"), [])
-        (note,) = await check("a/d", "include a/none")
-        self.assertIn("no a/none", note)
-        with self.assertRaisesRegex(PayloadError, "this is wrong"):
-            await check("a/d", "wrong")
-        self.payloads["a/c"] = "wrong"
-        (note,) = await check("a/d", "include a/c")
-        self.assertIn("in a/c] this is wrong", note)
-        self.payloads["a/c"] = "world"
-        self.assertEqual(await self.processing.render("a/c", {}), "world")
+        self.assertEqual(await check(C, "{{ strings.ToUpper(y) }}"), [])
+        self.assertEqual(await check(D, "{% include 'c' %}"), [])
+        (note,) = await check(D, "{% include 'none' %}")
+        self.assertIn("no qc/ANY/any/none", note)
+        with self.assertRaises(PayloadError):
+            await check(D, "{% if %}")
+        self.payloads[C] = "{% if %}"
+        (note,) = await check(D, "{% include 'c' %}")
+        self.assertIn("qc/ANY/any/c", note)
+        self.payloads[C] = "world"
+        self.assertEqual(await self.processing.render(C, {}), "world")

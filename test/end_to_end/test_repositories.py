@@ -96,3 +96,13 @@ def test_what_clients_of_the_protocol_see(core: RunningCore) -> None:
             with pytest.raises(RpcError) as told:
                 getattr(control, method)(request, deadline_s=10)
             assert told.value.status == status, method
+
+
+def test_a_repository_that_is_away_is_not_told_as_a_core_that_is_away(
+    core: RunningCore, flows: WorkingCopy, tmp_path: Path
+) -> None:
+    name = f"file:{tmp_path}/nowhere/flows"
+    done = core.coconut("repo", "add", name, check=False)
+    assert done.returncode == 1
+    assert "no core answers" not in done.stderr
+    assert f"the repository {name}" in done.stderr

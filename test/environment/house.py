@@ -119,7 +119,7 @@ class House:
         generator = Generator(configuration, repositories)
         loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
         loaders.start()
-        case.addCleanup(loaders.stop)
+        case.addCleanup(lambda: Deferred.fromCoroutine(loaders.stop()))
         bus = Bus()
         backend = SimulatedBackend(clock, hosts, behaviour or Behaviour())
         made = Roster(

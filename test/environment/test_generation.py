@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 
 from aliecs.configuration.opening import open_configuration
 from aliecs.environment.generation import Generator, addresses, parse_address, workflow_name
-from aliecs.errors import Conflict, DeadlineExceeded, InvalidInput, NotFound, Unavailable
+from aliecs.errors import Conflict, DeadlineExceeded, InvalidInput, NotFound
 from aliecs.repository.manager import Repositories
 from test.repository.gitting import WorkingCopy
 from test.standin.dpl import install_dpl
@@ -171,7 +171,7 @@ class GenerationTests(TestCase):
 
     async def test_a_machine_without_dpl(self) -> None:
         self.environment_file = self.place / "nowhere.sh"
-        with self.assertRaisesRegex(Unavailable, "nowhere.sh .setting dplEnvironmentFile"):
+        with self.assertRaisesRegex(Conflict, "nowhere.sh .setting dplEnvironmentFile"):
             await self.generator().generate(CHAIN, "")
 
     async def test_what_nobody_uses_is_removed_at_the_next_start(self) -> None:

@@ -154,9 +154,8 @@ def test_dpl_workflows() -> None:
     assert evaluate("dpl.GenerateFromUri('tpc')") == "jit-2"
     assert evaluate("dpl.GenerateFromUriOrFallbackToTemplate('tpc')") == "jit-3"
     assert evaluate("dpl.GenerateFromUriOrFallbackToTemplate('other')") == "other"
-    prefix = "source /etc/profile.d/o2.sh && "
-    assert SOURCES.generated[0] == (f"{prefix}go TPC", "X=1")
-    assert SOURCES.generated[1] == SOURCES.generated[2] == (f"{prefix}run TPC", "X=1")
+    assert SOURCES.generated[0] == ("go TPC", "X=1")
+    assert SOURCES.generated[1] == SOURCES.generated[2] == ("run TPC", "X=1")
 
 
 @pytest.mark.parametrize("call", ["Generate('none')", "GenerateFromUri('missing')",

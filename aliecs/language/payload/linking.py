@@ -1,13 +1,15 @@
 """A payload with all that it names: included, imported and extended payloads, read and parsed.
 
-A name is taken below the base of the requested payload, wherever it stands. Names in so many words
-are resolved before anything is rendered, in branches that are never taken too: a missing one fails
-the whole payload. Texts are read anew for each rendering and parsed once; the cache is keyed by the
-text, so nothing that was edited is ever served as it was.
+A name is taken below the base of the requested payload, wherever it stands; where there is nothing,
+a whole path `component/RUNTYPE/role/entry` is taken as it is, which the reference cannot do. Names
+in so many words are resolved before anything is rendered, in branches that are never taken too: a
+missing one fails the whole payload. Texts are read anew for each rendering and parsed once; the
+cache is keyed by the text, so nothing that was edited is ever served as it was.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -15,7 +17,7 @@ from typing import Any
 
 from attrs import define, field
 
-from aliecs.errors import AliecsError
+from aliecs.errors import InvalidInput, NotFound
 from aliecs.language.payload.assembly import ASSEMBLY_TAGS, Import
 from aliecs.language.payload.branching import BRANCHING_TAGS
 from aliecs.language.payload.error import PayloadError
@@ -33,6 +35,7 @@ LARGEST_SUM = 16 * 1024 * 1024
 DEEPEST_REFERENCE = 20
 """Payloads that name each other in a row."""
 LONGEST_PATH = 1000
+_WHOLE_PATH = re.compile(r"[A-Za-z0-9_-]+/[A-Z0-9_-]+/[A-Za-z0-9_-]+/[A-Za-z0-9_/-]+")
 MOST_CACHED = 1000
 LARGEST_CACHE = 32 * 1024 * 1024
 """Characters of all cached texts."""
@@ -103,10 +106,31 @@ class Linker:
     def named(self, name: str) -> Linked:
         """A payload by the name that a template gives it. Raises `PayloadError`, with the stage
         `fromfile` where there is none."""
-        path = self.resolved(without_surrogates(name))
+        missing: PayloadError | None = None
+        for path in self._candidates(without_surrogates(name)):
+            try:
+                return self._at(path)
+            except PayloadError as error:
+                if error.stage != "fromfile" or error.path != path:
+                    raise
+                missing = missing or error
+        assert missing is not None
+        raise missing
+
+    def _candidates(self, name: str) -> list[str]:
+        """The paths that a name may stand for: below the base of the requested payload, or else as
+        the whole path of a payload anywhere, which a slash before it says at once."""
+        if name.startswith(f"{self.base}/"):
+            return [name]
+        if name.startswith("/"):
+            return [name[1:] if _WHOLE_PATH.fullmatch(name[1:]) else name]
+        below = f"{self.base}/{name}"
+        return [below, name] if _WHOLE_PATH.fullmatch(name) else [below]
+
+    def _at(self, path: str) -> Linked:
         if len(path) > LONGEST_PATH:
             reason = f"unable to resolve template: a path of more than {LONGEST_PATH} characters"
-            raise PayloadError(reason, "fromfile")
+            raise PayloadError(reason, "fromfile", path)
         if path in self._known:
             if path in self._chain:
                 chain = " -> ".join([*self._chain[self._chain.index(path) :], path])
@@ -117,18 +141,13 @@ class Linker:
             raise PayloadError(reason, "parser", path)
         return self._linked(path, self._text(path))
 
-    def resolved(self, name: str) -> str:
-        """The path that a name stands for."""
-        if name.startswith(("/", f"{self.base}/")):
-            return name
-        return f"{self.base}/{name}"
-
     def _text(self, path: str) -> str:
         if len(self._known) >= MOST_PAYLOADS:
             raise PayloadError(f"more than {MOST_PAYLOADS} payloads are read", "parser", path)
         try:
             return self.read(path)
-        except AliecsError as error:
+        except (NotFound, InvalidInput) as error:
+            # What cannot be reached now says nothing about the template, and passes.
             reason = f"unable to resolve template: {error.message}"
             raise PayloadError(reason, "fromfile", path) from error
 

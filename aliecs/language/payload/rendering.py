@@ -50,8 +50,8 @@ class PayloadTemplates:
         for `uid.New()`. `warn` hears of variables that no template can name and are left away, and
         of functions that were given what they cannot use.
 
-        Raises `PayloadError` where the payload, or one that it names, is wrong, and what `read`
-        raises for `path` itself.
+        Raises `PayloadError` where the payload, or one that it names, is wrong or missing, what
+        `read` raises for `path` itself, and what it raises where payloads cannot be reached.
         """
         base = path.rpartition("/")[0] or path
         linker = Linker(base, read, self._cache)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aliecs.errors import AliecsError, InvalidInput, Unavailable
+from aliecs.errors import AliecsError, InvalidInput, NotFound, Unavailable
 from aliecs.language.payload import PayloadError, PayloadTemplates
 from aliecs.language.payload.evaluation import DEEPEST_CALL, LONGEST_TEXT, MOST_WARNINGS
 from test.language.payload.rendering import BASE, render
@@ -91,12 +91,18 @@ def test_errors_of_reading_the_requested_payload_pass() -> None:
 
 
 def test_errors_of_reading_a_named_payload_are_told() -> None:
+    problem: AliecsError = NotFound("there is no part")
+
     def read(path: str) -> str:
         if path.endswith("/entry"):
-            return '{% include "part" %}'
-        raise Unavailable("the store is away")
+            return '{% include "part" if_exists %}{% include "part" %}'
+        raise problem
 
-    with pytest.raises(PayloadError, match="unable to resolve template: the store is away"):
+    with pytest.raises(PayloadError, match="unable to resolve template: there is no part"):
+        PayloadTemplates().render(f"{BASE}/entry", {}, read, new_id=lambda: "")
+    # That the store is away is no fault of the template, and does not mean that there is no part.
+    problem = Unavailable("the store is away")
+    with pytest.raises(Unavailable, match=r"^the store is away$"):
         PayloadTemplates().render(f"{BASE}/entry", {}, read, new_id=lambda: "")
 
 

@@ -135,7 +135,17 @@ def test_names_are_taken_below_the_base_of_the_requested_payload() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["missing", "qc/PHYSICS/any/y", "/qc/ANY/any/part", "", " part", "part.json"]
+    "name",
+    [
+        "missing",
+        "qc/PHYSICS/any/y",
+        "/qc/ANY/any/y",
+        "/part",
+        "//qc/ANY/any/part",
+        "",
+        " part",
+        "part.json",
+    ],
 )
 def test_a_name_that_leads_nowhere(name: str) -> None:
     with pytest.raises(PayloadError, match="unable to resolve template") as caught:
@@ -145,10 +155,30 @@ def test_a_name_that_leads_nowhere(name: str) -> None:
     assert render(f'{{% include "{name}" if_exists %}}x') == "x"
 
 
-def test_the_base_is_a_segment_not_a_beginning() -> None:
-    texts = {"qc/ANY/anything/x": "x", f"{BASE}/entry": '{% include "qc/ANY/anything/x" %}'}
-    with pytest.raises(PayloadError, match="qc/ANY/any/qc/ANY/anything/x"):
-        PayloadTemplates().render(f"{BASE}/entry", {}, reader(texts), new_id=lambda: "")
+def test_payloads_elsewhere_are_included_by_their_whole_paths() -> None:
+    texts = {
+        "qc/ANY/anything/x": "neighbour",
+        "common/PHYSICS/role/head": '[{% include "part" %}]',
+        f"{BASE}/part": "own part",
+        f"{BASE}/common/PHYSICS/role/both": "below the base",
+        "common/PHYSICS/role/both": "elsewhere",
+    }
+
+    def processed(text: str) -> str:
+        texts[f"{BASE}/entry"] = text
+        return PayloadTemplates().render(f"{BASE}/entry", {}, reader(texts), new_id=lambda: "")
+
+    assert processed('{% include "qc/ANY/anything/x" %}') == "neighbour"
+    assert processed('{% include "/qc/ANY/anything/x" %}') == "neighbour"
+    # Names are taken from where the requested payload is, in those from elsewhere too.
+    assert processed('{% include "common/PHYSICS/role/head" %}') == "[own part]"
+    assert processed('{% include "common/PHYSICS/role/both" %}') == "below the base"
+    assert processed('{% include "/common/PHYSICS/role/both" %}') == "elsewhere"
+    with pytest.raises(PayloadError, match="qc/ANY/any/common/PHYSICS/role/none"):
+        processed('{% include "common/PHYSICS/role/none" %}')
+    texts["common/PHYSICS/role/head"] = '{% include "missing" %}'
+    with pytest.raises(PayloadError, match="qc/ANY/any/missing"):
+        processed('{% include "common/PHYSICS/role/head" %}')
 
 
 def test_a_name_that_is_computed() -> None:

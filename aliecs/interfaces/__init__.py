@@ -1,0 +1,66 @@
+"""What can be plugged in: the zope interfaces between the rooms, and the records they exchange.
+
+Whoever stands above an interface cannot tell which implementation stands below. Times are seconds
+(`_s`) unless the name says milliseconds (`_ms`), memory is megabytes (`_mb`), processors are cores.
+Methods marked "coroutine" return an awaitable that lives on Twisted's reactor.
+"""
+
+from aliecs.interfaces.configuration import (
+    HistoricPayload,
+    IConfigurationService,
+    IConfigurationStore,
+    IIndexedStore,
+    PayloadChange,
+    PayloadImport,
+)
+from aliecs.interfaces.integration import (
+    Call,
+    CallFunction,
+    IEventSink,
+    IIntegration,
+    IIntegrationFactory,
+)
+from aliecs.interfaces.repository import (
+    ILoaderSources,
+    IRepositories,
+    RepositoryInfo,
+    TemplateInfo,
+    TemplateText,
+)
+from aliecs.interfaces.task import (
+    HostInfo,
+    ITaskBackend,
+    ITaskObserver,
+    MesosState,
+    Offer,
+    PortRanges,
+    TaskLaunch,
+    TaskUpdate,
+)
+
+__all__ = [
+    "Call",
+    "CallFunction",
+    "HistoricPayload",
+    "HostInfo",
+    "IConfigurationService",
+    "IConfigurationStore",
+    "IEventSink",
+    "IIndexedStore",
+    "IIntegration",
+    "IIntegrationFactory",
+    "ILoaderSources",
+    "IRepositories",
+    "ITaskBackend",
+    "ITaskObserver",
+    "MesosState",
+    "Offer",
+    "PayloadChange",
+    "PayloadImport",
+    "PortRanges",
+    "RepositoryInfo",
+    "TaskLaunch",
+    "TaskUpdate",
+    "TemplateInfo",
+    "TemplateText",
+]

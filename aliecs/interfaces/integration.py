@@ -1,0 +1,79 @@
+"""Outside services that environments work with, and who takes events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+from zope.interface import Attribute, Interface
+
+
+@frozen
+class Call:
+    """One call into an outside service, as a plugin's function sees it.
+
+    `variables` is the role's consolidated stack with the `__call_*` entries. A function that
+    fails raises `AliecsError`; its text is the cause.
+    """
+
+    function: str
+    environment_id: str
+    role_path: str
+    trigger: str
+    await_: str
+    timeout_s: float
+    critical: bool
+    variables: Mapping[str, str]
+    set_runtime_variable: Callable[[str, str], None] = field(eq=False)
+    """Set a variable on the environment's root role, for all to see."""
+
+
+CallFunction = Callable[..., "str | Awaitable[str]"]
+"""A plugin's function: takes the call and the template's own arguments, gives the output text."""
+
+
+class IIntegrationFactory(Interface):
+    """Makes an integration. Found through `twisted.plugin`, one for each kind of service."""
+
+    name: str = Attribute("the namespace in templates, and the key in the control API")
+    endpoint_setting: str = Attribute("the setting that carries the endpoint")
+
+    def make(endpoint: str) -> IIntegration:
+        """An integration that talks to `endpoint`."""
+
+
+class IIntegration(Interface):
+    """An outside service that environments work with."""
+
+    name: str = Attribute("the namespace in templates, and the key in the control API")
+    pretty_name: str = Attribute("what people see")
+    endpoint: str = Attribute("where the service is")
+
+    def start() -> Awaitable[None]:
+        """Coroutine. Begin to work; a service that is away is not an error."""
+
+    def stop() -> Awaitable[None]:
+        """Coroutine. Let go."""
+
+    def connection_state() -> str:
+        """READY, CONNECTING, TRANSIENT_FAILURE, IDLE, SHUTDOWN or UNKNOWN."""
+
+    def data() -> str:
+        """What the service knows over all environments: JSON, or empty."""
+
+    def environment_data(environment_id: str, detailed: bool) -> str:
+        """What it knows of one environment: JSON, or empty."""
+
+    def functions() -> Mapping[str, CallFunction]:
+        """What calls of a workflow may call, by name, inside the namespace `name`."""
+
+    def load_functions(variables: Mapping[str, str]) -> Mapping[str, Callable[..., Any]]:
+        """What every template may call, by name, inside the namespace `name`. Pure: no waiting."""
+
+
+class IEventSink(Interface):
+    """Takes events, in order, and never blocks the core."""
+
+    def deliver(event: Any) -> None:
+        """Take one `events.Event`; encoding it is the sink's affair."""
