@@ -6,34 +6,40 @@ from collections.abc import Sequence
 from typing import Any
 
 from aliecs.errors import InvalidInput
+from aliecs.language import conversion
 from aliecs.language.calendar import Zone, zone_named
 from aliecs.language.date import Date, Duration
 from aliecs.language.date_reading import read, read_usual
 from aliecs.language.duration import parse_nanoseconds
-from aliecs.language.methods import check_layout
-from aliecs.language.value import ExpressionError, type_name
+from aliecs.language.methods import METHOD_WORK, check_layout
+from aliecs.language.value import ExpressionError, Spend, type_name
+
+_READ_WORK = 300
+"""What it counts to read a date, and a sixth of it for each character."""
 
 
-def now() -> Date:
+def now(spend: Spend) -> Date:
     """now()"""
+    spend(METHOD_WORK)
     return Date.now()
 
 
-def now_in(zone: Any) -> Date:
+def now_in(spend: Spend, zone: Any) -> Date:
     """now(zone)"""
+    spend(METHOD_WORK)
     return Date.now(_checked("now", zone))
 
 
-def date(*texts: Any) -> Date:
+def date(spend: Spend, *texts: Any) -> Date:
     """date(): a text, and perhaps its layout and zone."""
-    return _read(None, texts)
+    return _read(spend, None, texts)
 
 
-def date_in(zone: Any, *texts: Any) -> Date:
+def date_in(spend: Spend, zone: Any, *texts: Any) -> Date:
     """date() with a zone before the texts."""
     if not texts:
         raise ExpressionError("date takes a text after the zone")
-    return _read(_checked("date", zone), texts)
+    return _read(spend, _checked("date", zone), texts)
 
 
 def _checked(name: str, zone: Any) -> Zone:
@@ -42,11 +48,12 @@ def _checked(name: str, zone: Any) -> Zone:
     return zone
 
 
-def _read(zone: Zone | None, texts: Sequence[Any]) -> Date:
+def _read(spend: Spend, zone: Zone | None, texts: Sequence[Any]) -> Date:
     for text in texts:
         if not isinstance(text, str):
             raise ExpressionError(f"date takes strings, not {type_name(text)}")
         check_layout(text)
+    spend(_READ_WORK + _READ_WORK // 6 * sum(map(len, texts)))
     try:
         if len(texts) > 2:
             zone = zone_named(texts[2])
@@ -55,8 +62,11 @@ def _read(zone: Zone | None, texts: Sequence[Any]) -> Date:
         raise ExpressionError(f"date: {error}") from None
 
 
-def duration(text: str) -> Duration:
+def duration(spend: Spend, written: Any) -> Duration:
     """duration()"""
+    text = conversion.text("duration", written)
+    check_layout(text)
+    spend(METHOD_WORK + 4 * len(text))
     try:
         return Duration(parse_nanoseconds(text))
     except InvalidInput as error:

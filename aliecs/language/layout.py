@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from attrs import frozen
+
+from aliecs.language.calendar import DAY_S, Rule, date_of, days_of
 from aliecs.language.date import MONTHS, WEEKDAYS, Date
 
 PART = re.compile(
@@ -22,8 +25,34 @@ _ALL = "2006-01-02 15:04:05.999999999 -0700 MST"
 RFC_3339 = "2006-01-02T15:04:05.999999999Z07:00"
 
 
-def _offset(date: Date, separator: str, parts: int, is_z: bool) -> str:
-    seconds = date.rule.offset_s
+@frozen
+class _Shown:
+    """What clocks and calendars of the date's zone show, found out once."""
+
+    year: int
+    month: int
+    day: int
+    hour: int
+    minute: int
+    second: int
+    nanoseconds: int
+    weekday: int
+    day_of_year: int
+    rule: Rule
+
+
+def _shown(date: Date) -> _Shown:
+    rule = date.rule
+    days, of_day = divmod(date.seconds + rule.offset_s, DAY_S)
+    year, month, day = date_of(days)
+    return _Shown(
+        year, month, day, of_day // 3600, of_day // 60 % 60, of_day % 60, date.nanoseconds,
+        (days + 4) % 7, days - days_of(year, 1, 1) + 1, rule,
+    )  # fmt: skip
+
+
+def _offset(shown: _Shown, separator: str, parts: int, is_z: bool) -> str:
+    seconds = shown.rule.offset_s
     if is_z and seconds == 0:
         return "Z"
     # Less than a minute has no sign.
@@ -33,58 +62,59 @@ def _offset(date: Date, separator: str, parts: int, is_z: bool) -> str:
     return sign + separator.join(f"{number:02d}" for number in numbers[:parts])
 
 
-def _fraction(date: Date, part: str) -> str:
+def _fraction(shown: _Shown, part: str) -> str:
     # There are nine digits, however many are asked for.
-    digits = f"{date.nanoseconds:09d}"[: len(part) - 1]
+    digits = f"{shown.nanoseconds:09d}"[: len(part) - 1]
     if part[1] == "9":
         digits = digits.rstrip("0")
         return part[0] + digits if digits else ""
     return part[0] + digits
 
 
-def _year(date: Date) -> str:
-    year = date.day[0]
+def _year(shown: _Shown) -> str:
+    year = shown.year
     return f"{'-' if year < 0 else ''}{abs(year):04d}"
 
 
-_PARTS: dict[str, Callable[[Date], str]] = {
-    "January": lambda date: MONTHS[date.day[1] - 1],
-    "Jan": lambda date: MONTHS[date.day[1] - 1][:3],
-    "Monday": lambda date: WEEKDAYS[date.weekday.number],
-    "Mon": lambda date: WEEKDAYS[date.weekday.number][:3],
-    "MST": lambda date: date.rule.abbreviation or _offset(date, "", 2, False),
+_PARTS: dict[str, Callable[[_Shown], str]] = {
+    "January": lambda shown: MONTHS[shown.month - 1],
+    "Jan": lambda shown: MONTHS[shown.month - 1][:3],
+    "Monday": lambda shown: WEEKDAYS[shown.weekday],
+    "Mon": lambda shown: WEEKDAYS[shown.weekday][:3],
+    "MST": lambda shown: shown.rule.abbreviation or _offset(shown, "", 2, False),
     "2006": _year,
-    "06": lambda date: f"{abs(date.day[0]) % 100:02d}",
-    "01": lambda date: f"{date.day[1]:02d}",
-    "1": lambda date: str(date.day[1]),
-    "02": lambda date: f"{date.day[2]:02d}",
-    "_2": lambda date: f"{date.day[2]:2d}",
-    "2": lambda date: str(date.day[2]),
-    "002": lambda date: f"{date.day_of_year:03d}",
-    "__2": lambda date: f"{date.day_of_year:3d}",
-    "15": lambda date: f"{date.clock[0]:02d}",
-    "03": lambda date: f"{date.clock[0] % 12 or 12:02d}",
-    "3": lambda date: str(date.clock[0] % 12 or 12),
-    "04": lambda date: f"{date.clock[1]:02d}",
-    "4": lambda date: str(date.clock[1]),
-    "05": lambda date: f"{date.clock[2]:02d}",
-    "5": lambda date: str(date.clock[2]),
-    "PM": lambda date: "PM" if date.clock[0] >= 12 else "AM",
-    "pm": lambda date: "pm" if date.clock[0] >= 12 else "am",
+    "06": lambda shown: f"{abs(shown.year) % 100:02d}",
+    "01": lambda shown: f"{shown.month:02d}",
+    "1": lambda shown: str(shown.month),
+    "02": lambda shown: f"{shown.day:02d}",
+    "_2": lambda shown: f"{shown.day:2d}",
+    "2": lambda shown: str(shown.day),
+    "002": lambda shown: f"{shown.day_of_year:03d}",
+    "__2": lambda shown: f"{shown.day_of_year:3d}",
+    "15": lambda shown: f"{shown.hour:02d}",
+    "03": lambda shown: f"{shown.hour % 12 or 12:02d}",
+    "3": lambda shown: str(shown.hour % 12 or 12),
+    "04": lambda shown: f"{shown.minute:02d}",
+    "4": lambda shown: str(shown.minute),
+    "05": lambda shown: f"{shown.second:02d}",
+    "5": lambda shown: str(shown.second),
+    "PM": lambda shown: "PM" if shown.hour >= 12 else "AM",
+    "pm": lambda shown: "pm" if shown.hour >= 12 else "am",
 }
 
 
 def written(date: Date, layout: str) -> str:
     """`date` in the manner of `layout`."""
+    shown = _shown(date)
 
     def part(found: re.Match[str]) -> str:
         text = found.group()
         if text in _PARTS:
-            return _PARTS[text](date)
+            return _PARTS[text](shown)
         if text[0] in ".,":
-            return _fraction(date, text)
+            return _fraction(shown, text)
         separator = ":" if ":" in text else ""
-        return _offset(date, separator, len(text.replace(":", "")) // 2, text[0] == "Z")
+        return _offset(shown, separator, len(text.replace(":", "")) // 2, text[0] == "Z")
 
     return PART.sub(part, layout)
 

@@ -24,6 +24,8 @@ from aliecs.language.value import (
 )
 
 LONGEST_LAYOUT = 1000
+METHOD_WORK = 100
+"""What it counts to call a method."""
 _MICROSECOND_NS = 1_000
 _MILLISECOND_NS = 1_000_000
 _MINUTE_NS = 60 * SECOND_NS
@@ -47,7 +49,7 @@ class Method:
         def call(scope: Any, *arguments: Any) -> Any:
             return method(value, *arguments)
 
-        return Function(name, call, self.parameters, self.result, self.nil_is_zero)
+        return Function(name, call, self.parameters, self.result, self.nil_is_zero, METHOD_WORK)
 
 
 def _format(date: Date, layout: str) -> str:

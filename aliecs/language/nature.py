@@ -218,7 +218,8 @@ def _membership(left: Nature, right: Nature) -> Nature | None:
     elif right.is_map:
         fitting = True
     elif right.is_list:
-        fitting = comparable(left, right.item)
+        # A zone is looked for among unlike things only, in the reference.
+        fitting = comparable(left, right.item) and not left.kind == right.item.kind == ZONE.kind
     else:
         fitting = right.is_unknown or (left.is_unknown and right.kind == "string")
     return BOOL if fitting else None

@@ -186,6 +186,8 @@ class Function:
     known, an undefined name within the arguments is nil, and what is wrong with them waits."""
     nil_is_zero: bool = True
     """Whether an argument that is nil counts as an empty text or zero; else it is an error."""
+    work: int = 0
+    """What a call counts for, and as much again for each tenth character of its arguments."""
 
     def invoke(self, scope: Any, arguments: Sequence[Any], *, nil_is_zero: bool = False) -> Any:
         """Check the arguments and call; with `nil_is_zero` nil is taken by every function.

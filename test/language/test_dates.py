@@ -19,7 +19,7 @@ from aliecs.language.expression import Compiler
 from aliecs.language.functions import Scope, make_library
 from aliecs.language.layout import RFC_3339, written
 from aliecs.language.methods import METHODS
-from aliecs.language.value import ExpressionError
+from aliecs.language.value import ExpressionError, LimitError
 
 SCOPE = Scope({}, make_library(Compiler()))
 DAY_0 = date(1970, 1, 1)
@@ -112,6 +112,22 @@ def test_only_methods_can_be_reached(kind: str) -> None:
             with pytest.raises(ExpressionError):
                 render(said)
         assert render(f"get([{value}, 'x'][0], '{name}')") == "<nil>"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "date('Mon, 02 Jan 2006 15:04:05 XYZ')",
+        "date(repeat(' ', 999), repeat(' ', 999))",
+        "date('2024-01-02').Format(repeat('2', 1000))",
+        "duration(repeat('1s', 500))",
+    ],
+)
+def test_work_on_dates_is_counted(expression: str) -> None:
+    begin_s = time.monotonic()
+    with pytest.raises(LimitError):
+        render(f"len(map(1..100000, {expression}))")
+    assert time.monotonic() - begin_s < 10
 
 
 @pytest.mark.parametrize(
