@@ -3,8 +3,8 @@
     python bench/configuration.py [KEYS]
 
 Fills a store, lists it, asks for single keys, and resolves component queries, each as processor
-time of this process and as time on the wall; then what the process holds more than before. Consul is measured where there is one (see
-`make test-tools`).
+time of this process and as time on the wall; then what the process holds more than before. Consul
+is measured where there is one (see `make test-tools`).
 """
 
 from __future__ import annotations
