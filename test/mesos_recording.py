@@ -61,20 +61,14 @@ class Line:
     def document(self) -> Any:
         """The body as a JSON value, in both encodings; None where it is none."""
         body = self.fields.get("body")
-        if isinstance(body, dict):
+        if isinstance(body, dict) and "base64" in body:
             return body.get("decoded")
-        try:
-            return json.loads(body) if isinstance(body, str) else None
-        except ValueError:
-            return None
+        return None if self.text() is not None else body
 
-    def sent(self) -> bytes:
-        """The body as the bytes that were on the wire."""
-        binary = self.binary()
-        if binary is not None:
-            return binary
-        body = self.fields.get("body", "")
-        return str(body["text"] if isinstance(body, dict) else body).encode()
+    def text(self) -> str | None:
+        """The body where it is plain text, else None."""
+        body = self.fields.get("body")
+        return str(body["text"]) if isinstance(body, dict) and body.keys() == {"text"} else None
 
 
 def scenarios(encoding: str = "*") -> list[str]:

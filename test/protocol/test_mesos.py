@@ -82,8 +82,7 @@ def test_recorded_conversations_are_read_in_full() -> None:
             assert kind.FromString(message.SerializeToString()) == message
             count[kind] += 1
     assert not wrong
-    # The recording's own reader did not know this one.
-    assert unknown.keys() == {".subscribed.agent_info.checkpoint"}
+    assert not unknown
     assert count[mesos_executor_pb2.Call] + count[mesos_executor_pb2.Event] > 350
     assert count[mesos_scheduler_pb2.Call] + count[mesos_scheduler_pb2.Event] > 700
 
