@@ -8,7 +8,6 @@ another one answers.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from aliecs.api.apricot_faces import open_grpc, open_http
 from aliecs.configuration.opening import is_remote, open_configuration
 from aliecs.daemon import (
     DaemonService,
+    Stops,
     begin_watchdog,
     check_ports,
     check_reactor,
@@ -62,7 +62,7 @@ class ApricotParts:
     """The parts, in the order in which they are started."""
 
     settings: ApricotSettings
-    _stops: list[tuple[str, Callable[[], Any]]] = field(init=False, factory=list)
+    _stops: Stops = field(init=False, factory=Stops)
     _log: Logger = field(init=False, factory=Logger)
 
     async def start(self) -> None:
@@ -74,36 +74,29 @@ class ApricotParts:
         check_ports(address, ports)
         folder = usable_folder(Path(settings.working_dir))
         service = self._open(folder, reactor)
-        self._stops.append(("configuration", service.stop))
+        self._stops.add("configuration", service.stop)
         await service.start()
         port, stop = await open_grpc(service, reactor, address, settings.listen_port, "listenPort")
-        self._stops.append(("gRPC", stop))
+        self._stops.add("gRPC", stop)
         http_port, stop = open_http(
             service, reactor, address, settings.http_listen_port, "httpListenPort"
         )
-        self._stops.append(("HTTP", stop))
+        self._stops.add("HTTP", stop)
         addresses = {"grpc": f"{address}:{port}", "http": f"http://{address}:{http_port}"}
         said = folder / ADDRESSES
         write_addresses(said, addresses)
-        self._stops.append(("addresses", lambda: said.unlink(missing_ok=True)))
+        self._stops.add("addresses", lambda: said.unlink(missing_ok=True))
         self._log.info("configuration of {uri}", uri=service.uri)
         for face, place in addresses.items():
             self._log.info("{face} at {place}", face=face, place=place)
         end = begin_watchdog()
         if end is not None:
-            self._stops.append(("watchdog", end))
+            self._stops.add("watchdog", end)
 
     async def stop(self) -> None:
         """Stop everything that was started, the last first. What fails to stop stops nobody
         else."""
-        while self._stops:
-            name, stop = self._stops.pop()
-            try:
-                result = stop()
-                if result is not None:
-                    await result
-            except Exception:
-                self._log.failure("{part} did not stop as it should", part=name)
+        await self._stops.stop()
 
     def _open(self, folder: Path, reactor: Any) -> Any:
         uri = self.settings.backend_uri

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
@@ -34,6 +35,29 @@ class Parts(Protocol):
 
     async def stop(self) -> None:
         """Stop everything that was started."""
+
+
+@define(eq=False)
+class Stops:
+    """How to stop what was started."""
+
+    _stops: list[tuple[str, Callable[[], Any]]] = field(init=False, factory=list)
+    _log: Logger = field(init=False, factory=Logger)
+
+    def add(self, name: str, stop: Callable[[], Any]) -> None:
+        """`stop` ends the part `name`; it may give something to await."""
+        self._stops.append((name, stop))
+
+    async def stop(self) -> None:
+        """Stop everything, the last first. What fails to stop stops nobody else."""
+        while self._stops:
+            name, stop = self._stops.pop()
+            try:
+                result = stop()
+                if result is not None:
+                    await result
+            except Exception:
+                self._log.failure("{part} did not stop as it should", part=name)
 
 
 class DaemonService(Service):

@@ -38,6 +38,7 @@ from aliecs.backend.ports import PortClaims
 from aliecs.configuration.opening import is_remote, open_configuration
 from aliecs.daemon import (
     DaemonService,
+    Stops,
     begin_watchdog,
     check_ports,
     check_reactor,
@@ -118,7 +119,7 @@ class CoreParts:
     settings: Settings
     ready: bool = field(init=False, default=False)
     _has_served: bool = field(init=False, default=False)
-    _stops: list[tuple[str, Callable[[], Any]]] = field(init=False, factory=list)
+    _stops: Stops = field(init=False, factory=Stops)
     _log: Logger = field(init=False, factory=Logger)
 
     async def start(self) -> None:
@@ -134,7 +135,7 @@ class CoreParts:
         apricot = await self._open_apricot(configuration) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
-        self._stops.append(("journal", journal.stop))
+        self._stops.add("journal", journal.stop)
         repositories = Repositories(
             configuration,
             folder,
@@ -155,9 +156,9 @@ class CoreParts:
         )
         loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
         loaders.start()
-        self._stops.append(("loaders", loaders.stop))
+        self._stops.add("loaders", loaders.stop)
         bus = Bus()
-        self._stops.append(("bus", bus.close))
+        self._stops.add("bus", bus.close)
         factories = known_factories()
         endpoints = {
             factory.endpoint_setting: endpoint_of(settings, factory.endpoint_setting)
@@ -195,7 +196,7 @@ class CoreParts:
         await manager.close_lost()
         await self._begin("backend", backend.start(roster), lambda: self._let_go(backend))
         roster.start()
-        self._stops.append(("roster", roster.stop))
+        self._stops.add("roster", roster.stop)
         core = Core(
             manager=manager,
             roster=roster,
@@ -219,19 +220,12 @@ class CoreParts:
         """Stop everything that was started, the last first. What fails to stop stops nobody
         else."""
         self.ready = False
-        while self._stops:
-            name, stop = self._stops.pop()
-            try:
-                result = stop()
-                if result is not None:
-                    await result
-            except Exception:
-                self._log.failure("{part} did not stop as it should", part=name)
+        await self._stops.stop()
 
     # --- inside ----------------------------------------------------------------------------
 
     async def _begin(self, name: str, starting: Awaitable[None], stop: Callable[[], Any]) -> None:
-        self._stops.append((name, stop))
+        self._stops.add(name, stop)
         await starting
 
     async def _let_go(self, backend: ITaskBackend) -> None:
@@ -274,7 +268,7 @@ class CoreParts:
             raise Unavailable(
                 f"another core works in {folder}: stop it, or give this one another coreWorkingDir"
             ) from None
-        self._stops.append(("folder", lambda: os.close(lock)))
+        self._stops.add("folder", lambda: os.close(lock))
 
     async def _settings_of_tree(self, configuration: IConfigurationService) -> Settings:
         """The settings with the entry of the configuration tree, where there is one."""
@@ -306,14 +300,14 @@ class CoreParts:
             grpc_port = await server.start()
         except Unavailable as error:
             raise Unavailable(f"controlPort: {error.message}") from error
-        self._stops.append(("gRPC", lambda: server.stop(STOP_GRACE_S)))
+        self._stops.add("gRPC", lambda: server.stop(STOP_GRACE_S))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
         stream = EventStream(core.bus, reactor, version_text())
         rest = Rest(control, extended, stream, reactor, lambda: self.ready)
         # Bodies that are somewhat too large are told so; what is far too large is cut off.
         site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)
         port = self._listen("restPort", settings.rest_port, site)
-        self._stops.append(("streams", stream.stop))
+        self._stops.add("streams", stream.stop)
         addresses["rest"] = f"http://{settings.listen_address}:{port}"
         access = Access(
             settings.manhole_user, settings.manhole_keys, settings.manhole_password_file
@@ -334,11 +328,11 @@ class CoreParts:
         port, stop = await open_grpc(
             service, reactor, address, settings.apricot_port, "apricotPort"
         )
-        self._stops.append(("apricot", stop))
+        self._stops.add("apricot", stop)
         http_port, stop = open_http(
             service, reactor, address, settings.apricot_http_port, "apricotHttpPort"
         )
-        self._stops.append(("apricot over HTTP", stop))
+        self._stops.add("apricot over HTTP", stop)
         return {
             "apricot": f"{address}:{port}",
             "apricot_http": f"http://{address}:{http_port}",
@@ -350,14 +344,14 @@ class CoreParts:
             listening = reactor.listenTCP(port, factory, interface=self.settings.listen_address)
         except CannotListenError as error:
             raise Unavailable(f"{setting}: {error}") from error
-        self._stops.append((setting, listening.stopListening))
+        self._stops.add(setting, listening.stopListening)
         number: int = listening.getHost().port
         return number
 
     def _say_addresses(self, folder: Path, addresses: dict[str, str]) -> None:
         path = folder / ADDRESSES
         write_addresses(path, addresses)
-        self._stops.append(("addresses", lambda: path.unlink(missing_ok=True)))
+        self._stops.add("addresses", lambda: path.unlink(missing_ok=True))
         for face, address in addresses.items():
             self._log.info("{face} at {address}", face=face, address=address)
         if self.settings.listen_address.startswith("127."):
@@ -367,7 +361,7 @@ class CoreParts:
         """Tell systemd that the core is ready, and from time to time that its reactor turns."""
         end = begin_watchdog()
         if end is not None:
-            self._stops.append(("watchdog", end))
+            self._stops.add("watchdog", end)
 
 
 def make_backend(

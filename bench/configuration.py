@@ -3,12 +3,13 @@
     python bench/configuration.py [KEYS]
 
 Fills a store, lists it, asks for single keys, and resolves component queries, each as processor
-time of this process and as time on the wall. Consul is measured where there is one (see
-`make test-tools`).
+time of this process and as time on the wall; then what the process holds more than before. Consul
+is measured where there is one (see `make test-tools`).
 """
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 import tempfile
@@ -40,6 +41,14 @@ def processor_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def memory_kib() -> int:
+    """What this process alone has in memory."""
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Private_Dirty:"):
+            return int(line.split()[1])
+    raise SystemExit("this system does not tell how much memory a process has")
+
+
 async def measured(name: str, count: int, work: Callable[[], Awaitable[Any]]) -> None:
     """Do some work and print what each of `count` items of it cost."""
     wall, processor = time.monotonic(), processor_s()
@@ -64,8 +73,12 @@ async def measure(uri: str, place: Path, count: int) -> None:
     """One kind of store."""
     service: Any = open_configuration(uri, place, reactor)
     await service.start()
+    gc.collect()
+    before = memory_kib()
     try:
         await ask(service, count)
+        gc.collect()
+        print(f"  {'memory more than before':34} {memory_kib() - before:8} KiB")
     finally:
         await service.stop()
 

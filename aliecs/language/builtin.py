@@ -1,9 +1,9 @@
 """The built-in functions of the `{{ }}` language, those of the reference's expression library.
 
 These take values; `predicate` has those that go over a list with a predicate. Each says what it
-takes twice: by `nature`, before anything runs, and again when it is called. Functions of dates and
-times are not offered. A variable of the same name does not hide a function, which in the reference
-breaks every template that calls it.
+takes twice: by `nature`, before anything runs, and again when it is called. A variable
+of the same name does not hide a function, which in the reference breaks every template that calls
+it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from typing import Any
 
 from attrs import frozen
 
-from aliecs.language import collection, conversion
+from aliecs.language import collection, conversion, dating
 from aliecs.language.nature import (
     ANY,
     ANY_MAP,
     BOOL,
+    DATE,
+    DURATION,
     FLOAT,
     INT,
     LIST,
     STRING,
     TEXTS,
+    ZONE,
     Nature,
     fits,
     typed,
@@ -46,6 +49,13 @@ class BuiltIn:
     fewest: int
     most: int
     check: Check
+    with_zone: Callable[..., Any] | None = None
+    """What is called instead where the first argument is known to be a zone."""
+
+    def function(self, arguments: Sequence[Nature]) -> Callable[..., Any]:
+        """What is called for arguments of these natures."""
+        is_zone = bool(arguments) and arguments[0] is ZONE
+        return self.with_zone if self.with_zone is not None and is_zone else self.call
 
     def check_count(self, count: int) -> None:
         """Raise `ExpressionError` where the number of arguments is wrong."""
@@ -68,7 +78,7 @@ class BuiltIn:
 
 
 def _takes(argument: Nature, wanted: Nature) -> bool:
-    if argument.is_unknown or wanted is ANY:
+    if argument.is_unknown or wanted is ANY or (wanted is INT and argument.is_whole):
         return True
     return argument.kind != "nil" and fits(argument, wanted)
 
@@ -101,6 +111,7 @@ def _first_is(kinds: str, result: Callable[[Nature], Nature]) -> Check:
 def _demand(argument: Nature, allowed: Sequence[str]) -> None:
     family = "number" if argument.is_number else "list" if argument.is_list else argument.kind
     family = "map" if argument.is_map else family
+    family = "number" if argument.is_named_number else family
     if not argument.is_unknown and family not in allowed:
         raise ExpressionError(f"cannot take {argument}")
 
@@ -130,8 +141,9 @@ def _lists(arguments: Sequence[Nature]) -> Nature:
 
 def _taken(arguments: Sequence[Nature]) -> Nature:
     _demand(arguments[0], ["list"])
-    if not (arguments[1].is_unknown or arguments[1].kind == "int"):
-        raise ExpressionError(f"cannot take {arguments[1]} elements")
+    count = arguments[1]
+    if not (count.is_unknown or count.is_whole or count.is_named_number):
+        raise ExpressionError(f"cannot take {count} elements")
     return typed(arguments[0])
 
 
@@ -139,11 +151,24 @@ def _gotten(arguments: Sequence[Nature]) -> Nature:
     base, key = arguments
     if base.is_unknown:
         return Nature("")
-    if base.is_list and (key.is_unknown or key.kind == "int"):
+    if base.is_list and (key.is_unknown or key.is_whole):
         return base.item
     if base.is_map and (base.kind != "map" or key.is_unknown or key.kind == "string"):
         return base.item
     raise ExpressionError(f"cannot take {base} and {key}")
+
+
+def _dated(arguments: Sequence[Nature]) -> Nature:
+    """What is no text is found out when it runs."""
+    if len(arguments) > (4 if arguments[0] is ZONE else 3):
+        raise ExpressionError(f"takes at most 3 arguments, not {len(arguments)}")
+    return DATE
+
+
+def _timed(arguments: Sequence[Nature]) -> Nature:
+    if arguments and arguments[0] is not ZONE:
+        raise ExpressionError(f"cannot take {arguments[0]}")
+    return DATE
 
 
 # --- the functions -------------------------------------------------------------------------------
@@ -210,6 +235,10 @@ BUILT_INS: Mapping[str, BuiltIn] = {
         _of_texts("fromBase64", conversion.from_base64, STRING, 1, 1),
         _of_texts("fromJSON", conversion.from_json_text, ANY, 1, 1),
         _one("toJSON", conversion.to_json_text, _signatures(STRING, "any")),
+        BuiltIn("now", dating.now, 0, 1, _timed, dating.now_in),
+        BuiltIn("date", dating.date, 1, 4, _dated, dating.date_in),
+        BuiltIn("duration", dating.duration, 1, 1, _signatures(DURATION, "text")),
+        _of_texts("timezone", dating.timezone, ZONE, 1, 1),
         BuiltIn("split", _plain(conversion.split), 2, 3, _signatures(TEXTS, *_TEXT_AND_COUNT)),
         BuiltIn("splitAfter", _plain(conversion.split_after), 2, 3,
                 _signatures(TEXTS, *_TEXT_AND_COUNT)),

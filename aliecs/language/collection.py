@@ -10,24 +10,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from aliecs.language.conversion import number
+from aliecs.language.date import NAMED_NUMBERS, Duration
+from aliecs.language.members import cut, leaves, member
 from aliecs.language.sorting import ordered
 from aliecs.language.value import (
     ELEMENT_WORK,
     LONGEST_LIST,
+    TIME_TYPES,
     AnyMap,
     ExpressionError,
     LimitError,
+    Long,
     Namespace,
     NilList,
     Pair,
     PairList,
     RoleView,
     Spend,
-    cut,
     equal,
     is_number,
-    leaves,
-    member,
     type_name,
 )
 
@@ -74,7 +75,7 @@ def least(spend: Spend, *values: Any) -> Any:
     return _extreme("min", spend, values)
 
 
-def _extreme(name: str, spend: Spend, values: tuple[Any, ...]) -> Any:
+def _extreme(name: str, spend: Spend, values: tuple[Any, ...], *, is_nested: bool = False) -> Any:
     """The extreme of numbers and of lists of numbers; a lone value of another type is itself."""
     if len(values) == 1 and not isinstance(values[0], list) and not is_number(values[0]):
         return values[0]
@@ -86,7 +87,11 @@ def _extreme(name: str, spend: Spend, values: tuple[Any, ...]) -> Any:
             if not value:
                 continue
             candidate = _extreme_of_list(name, spend, value)
-        candidate = number(name, candidate)
+        if type(candidate) is not Duration or is_nested:
+            candidate = number(name, candidate)
+        kinds = {type(candidate), type(found)}
+        if found is not None and len(kinds) > 1 and Duration in kinds:
+            raise ExpressionError(f"{name} takes numbers or durations, not both")
         if found is None or (found < candidate if name == "max" else found > candidate):
             found = candidate
     return found
@@ -96,9 +101,8 @@ def _extreme_of_list(name: str, spend: Spend, items: list[Any]) -> Any:
     for item in items:
         if isinstance(item, list) and not item:
             raise ExpressionError(f"{name} takes numbers, and a list in a list is empty")
-    return _extreme(name, spend, (*items, items[0])) if len(items) == 1 else _extreme(
-        name, spend, tuple(items)
-    )
+    values = (*items, items[0]) if len(items) == 1 else tuple(items)
+    return _extreme(name, spend, values, is_nested=True)
 
 
 def mean(spend: Spend, *values: Any) -> float:
@@ -117,7 +121,10 @@ def median(spend: Spend, *values: Any) -> float:
 
 
 def _numbers(name: str, spend: Spend, values: tuple[Any, ...]) -> list[float]:
-    return [float(number(name, value)) for value in leaves(values, spend)]
+    return [
+        float(value.number if type(value) in NAMED_NUMBERS else number(name, value))
+        for value in leaves(values, spend)
+    ]
 
 
 # --- parts ---------------------------------------------------------------------------------------
@@ -145,9 +152,10 @@ def get(container: Any, key: Any) -> Any:
     if isinstance(container, (list, str)):
         number("get", key)
         return _or_nil(container, key)
-    if isinstance(container, RoleView):
+    if isinstance(container, RoleView) or type(container) in TIME_TYPES:
         if not isinstance(key, str):
-            raise ExpressionError(f"a role is indexed by a string, not {type_name(key)}")
+            what = type_name(container)
+            raise ExpressionError(f"a {what} is indexed by a string, not {type_name(key)}")
         return _or_nil(container, key)
     if isinstance(container, (dict, AnyMap, Namespace)):
         return member(container, key)
@@ -156,7 +164,9 @@ def get(container: Any, key: Any) -> Any:
 
 def take(items: Any, count: Any) -> Any:
     """take()"""
-    if type(count) is not int or count < 0:
+    if type(count) in NAMED_NUMBERS:
+        count = count.number
+    if type(count) not in (int, Long) or count < 0:
         raise ExpressionError("take takes a count of zero or more")
     return cut(_list("take", items), 0, count)
 

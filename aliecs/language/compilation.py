@@ -16,8 +16,18 @@ from typing import Any, ClassVar
 from attrs import Factory, define, evolve, field, frozen
 
 from aliecs.language import nature as natures
+from aliecs.language.access import (
+    ENVIRONMENT,
+    chained,
+    description,
+    element_at_hand,
+    from_environment,
+    is_environment,
+    reading,
+    slicing,
+)
 from aliecs.language.builtin import BUILT_INS
-from aliecs.language.evaluation import Code, Frame, Part, TopCall, call
+from aliecs.language.evaluation import Frame, Part, TopCall, call
 from aliecs.language.nature import ANY, FUNCTION, INT, MAP, NIL, STRING, UNKNOWN, Nature
 from aliecs.language.operators import constant_part, make_binary, make_unary
 from aliecs.language.parsing import DEEPEST_EXPRESSION
@@ -41,25 +51,13 @@ from aliecs.language.syntax import (
     Unary,
 )
 from aliecs.language.value import (
-    UNREADABLE,
     ExpressionError,
     Function,
-    NilList,
-    cut,
-    member,
     type_name,
-    whole,
 )
 from aliecs.language.walking import combined, first_of, is_filter, joined, walking
 
 STRICT, LENIENT, BLIND = range(3)
-ENVIRONMENT = "$env"
-UNOFFERED = frozenset({"now", "date", "duration", "timezone"})
-"""Functions of the reference's library that are not offered."""
-
-
-class _Ended(Exception):
-    """An optional member had nothing to read from: the chain around it is nil."""
 
 
 @frozen
@@ -154,7 +152,7 @@ class Compilation:
             return Part(nature, lambda frame: frame.objects[name])
         if self._knows(name):
             return Part(STRING, lambda frame: frame.variables[name])
-        if name in BUILT_INS or name in PREDICATES or name in UNOFFERED:
+        if name in BUILT_INS or name in PREDICATES:
             return Part(FUNCTION, lambda frame: None)
         if self._mode == STRICT:
             raise ExpressionError(f"unknown name {name}")
@@ -167,7 +165,6 @@ class Compilation:
             or name in self._lets
             or name in BUILT_INS
             or name in PREDICATES
-            or name in UNOFFERED
             or self._knows(name)
         ):
             what = ", it is a variable" if self.assumed.get(name) else ""
@@ -223,10 +220,8 @@ class Compilation:
         scope = self._scopes[-1]
         name = node.name
         if not name:
-            return Part(scope.element, _element)
-        if name not in ("index", "acc") or (
-            self._mode == STRICT and name not in scope.pointers
-        ):
+            return Part(scope.element, element_at_hand)
+        if name not in ("index", "acc") or (self._mode == STRICT and name not in scope.pointers):
             raise ExpressionError(f"unknown pointer #{name}")
         if name == "index":
             return Part(INT, lambda frame: frame.index)
@@ -237,7 +232,7 @@ class Compilation:
     def _member(self, node: Member) -> Part:
         name = node.key.value if isinstance(node.key, Literal) else None
         name = name if isinstance(name, str) else None
-        if _is_environment(node.base) and name is not None:
+        if is_environment(node.base) and name is not None:
             return self._entry(name, node.is_optional)
         base, key = self.part(node.base), self.part(node.key)
         nature = self._checked(lambda: natures.member(base.nature, key.nature, name))
@@ -245,7 +240,7 @@ class Compilation:
         is_end = type(position) is int and position in (0, -1) and not node.is_optional
         if is_end and is_filter(base):
             return first_of(base, nature, backwards=position == -1, is_needed=True)
-        return Part(nature, _reading(base.run, key, node.is_optional))
+        return Part(nature, reading(base.run, key, node.is_optional))
 
     def _entry(self, name: str, is_optional: bool) -> Part:
         """`$env.name`, the one way to read variables whose names are not identifiers."""
@@ -258,20 +253,11 @@ class Compilation:
             nature = UNKNOWN
         else:
             raise ExpressionError(f"unknown name {name}")
-        return Part(nature, lambda frame: _from_environment(frame, name))
+        return Part(nature, lambda frame: from_environment(frame, name))
 
     def _chain(self, node: Chain) -> Part:
         body = self.part(node.body)
-        inner = body.run
-
-        def run(frame: Frame) -> Any:
-            try:
-                value = inner(frame)
-            except _Ended:
-                return None
-            return None if type(value) is NilList else value
-
-        return Part(body.nature, run)
+        return Part(body.nature, chained(body.run))
 
     def _slice(self, node: Slice) -> Part:
         base = self.part(node.base)
@@ -281,20 +267,11 @@ class Compilation:
         bounds = tuple(bound for bound in (node.begin, node.end) if bound is not None)
         parts = self._within(BLIND if kind.is_unknown else STRICT, bounds)
         for part in parts:
-            if not (part.nature.is_unknown or part.nature.kind == "int"):
+            if not (part.nature.is_unknown or part.nature.is_whole):
                 self._refused(f"a bound is an int, not {part.nature}")
         begin = parts[0].run if node.begin is not None else None
         end = parts[-1].run if node.end is not None else None
-        run_base = base.run
-
-        def run(frame: Frame) -> Any:
-            value = run_base(frame)
-            frame.weigh(value)
-            last = None if end is None else whole(end(frame))
-            first = None if begin is None else whole(begin(frame))
-            return cut(value, first, last)
-
-        return Part(base.nature, run)
+        return Part(base.nature, slicing(base.run, begin, end))
 
     # --- operators -----------------------------------------------------------------------------
 
@@ -327,7 +304,7 @@ class Compilation:
 
     def _call(self, node: Call) -> Part:
         is_outermost = self._depth == 1
-        described = _described(node.callee)
+        described = description(node.callee)
         self._check_callee(node.callee)
         callee = self.part(node.callee)
         nature, arguments = self._called(callee.nature, node.arguments, described)
@@ -335,7 +312,7 @@ class Compilation:
         if is_outermost:
             self.top_call = TopCall(function, codes)
         # Where nothing is checked beforehand every function takes nil.
-        is_blind = self._mode == BLIND
+        is_blind = self._mode == BLIND or callee.nature.is_unknown
         return Part(nature, lambda frame: call(frame, function, codes, described, is_blind))
 
     def _check_callee(self, callee: Node) -> None:
@@ -379,11 +356,12 @@ class Compilation:
         parts = self._parts(node.arguments)
         built_in = BUILT_INS[node.name]
         nature = self._checked(lambda: built_in.nature([part.nature for part in parts]))
-        if node.name == "get" and len(parts) == 2 and _is_environment(node.arguments[0]):
+        if node.name == "get" and len(parts) == 2 and is_environment(node.arguments[0]):
             nature = self._gotten_entry(parts[1])
         if node.name in ("first", "last") and len(parts) == 1 and is_filter(parts[0]):
             return first_of(parts[0], nature, backwards=node.name == "last", is_needed=False)
-        function, codes = built_in.call, tuple(part.run for part in parts)
+        function = built_in.function([part.nature for part in parts])
+        codes = tuple(part.run for part in parts)
 
         def run(frame: Frame) -> Any:
             values = [code(frame) for code in codes]
@@ -461,46 +439,3 @@ class Compilation:
         Call: _call,
         BuiltInCall: _built_in_call,
     }
-
-
-def _element(frame: Frame) -> Any:
-    if frame.element is UNREADABLE:
-        raise ExpressionError("a list is needed, not a map")
-    return frame.element
-
-
-def _is_environment(node: Node) -> bool:
-    return isinstance(node, Name) and node.name == ENVIRONMENT
-
-
-def _from_environment(frame: Frame, name: str) -> Any:
-    if name in frame.objects:
-        return frame.objects[name]
-    return frame.variables.get(name)
-
-
-def _reading(base: Code, key: Part, is_optional: bool) -> Code:
-    """Code that reads a member."""
-    if is_optional:
-        run_key = key.run
-
-        def optional(frame: Frame) -> Any:
-            value = base(frame)
-            if value is None or type(value) is NilList:
-                raise _Ended
-            return member(value, run_key(frame))
-
-        return optional
-    if key.constant is None:
-        run_key = key.run
-        return lambda frame: member(base(frame), run_key(frame))
-    name = key.constant.value
-    return lambda frame: member(base(frame), name)
-
-
-def _described(callee: Node) -> str:
-    if isinstance(callee, Name):
-        return callee.name
-    if isinstance(callee, Member) and isinstance(callee.key, Literal):
-        return f"{_described(callee.base)}.{callee.key.value}"
-    return "this"

@@ -12,16 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 from aliecs.language.casing import lower, trimmed, upper
+from aliecs.language.date import NAMED_NUMBERS
+from aliecs.language.members import from_bytes
 from aliecs.language.printing import from_json, go_text, to_json
 from aliecs.language.value import (
     LONGEST_TEXT,
     Byte,
     ExpressionError,
     LimitError,
+    Long,
     NilList,
     PlainList,
     TextList,
-    from_bytes,
     is_number,
     looked_through,
     type_name,
@@ -57,7 +59,7 @@ def text(name: str, value: Any) -> str:
 
 def integer(name: str, value: Any) -> int:
     """`value`, which must be an int."""
-    if type(value) is not int and type(value) is not Byte:
+    if type(value) not in (int, Long, Byte):
         raise ExpressionError(f"{name} takes an int, not {type_name(value)}")
     return int(value)
 
@@ -83,6 +85,8 @@ def to_int(value: Any) -> int:
     result = integer_of(value) if isinstance(value, str) else None
     if is_number(value):
         result = whole(value)
+    if type(value) in NAMED_NUMBERS:
+        result = value.number
     if result is None:
         raise ExpressionError(f"int cannot convert {value!r:.100}")
     return result
@@ -115,6 +119,8 @@ def _written_float(written: str) -> float | None:
 def absolute(value: Any) -> Any:
     """abs()"""
     result = value if type(value) is Byte else abs(number("abs", value))
+    if type(value) is Long:
+        return Long(wrapped(result))
     return wrapped(result) if type(result) is int else result
 
 

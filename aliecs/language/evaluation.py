@@ -113,6 +113,9 @@ def call(
         what = "there is no such function" if callee is None else f"it is {type_name(callee)}"
         raise ExpressionError(f"cannot call {described}: {what}")
     frame.weigh(*values)
+    if callee.work:
+        characters = sum(len(value) for value in values if isinstance(value, str))
+        frame.spend(callee.work * (1 + characters // 10))
     result = callee.invoke(frame.scope, values, nil_is_zero=nil_is_zero)
     frame.weigh(result)
     return result

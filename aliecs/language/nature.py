@@ -13,6 +13,9 @@ from itertools import pairwise
 
 from attrs import frozen
 
+from aliecs.language.calendar import Zone
+from aliecs.language.date import Date, Duration
+from aliecs.language.methods import METHODS, method_of
 from aliecs.language.value import ExpressionError, Function
 
 
@@ -35,7 +38,17 @@ class Nature:
     @property
     def is_number(self) -> bool:
         """An int or a float."""
-        return self.kind in ("int", "float")
+        return self.kind in ("int", "long", "float")
+
+    @property
+    def is_whole(self) -> bool:
+        """An int of either name."""
+        return self.kind in ("int", "long")
+
+    @property
+    def is_named_number(self) -> bool:
+        """A number of a type of its own, which some functions look into."""
+        return self.kind in _NAMED_NUMBERS
 
     @property
     def is_list(self) -> bool:
@@ -55,7 +68,14 @@ class Nature:
         return {"texts": STRING, "groups": LIST}.get(self.kind, ANY)
 
 
-_WORDS = {"": "unknown", "any": "unknown", "texts": "list", "anymap": "map", "groups": "map"}
+_WORDS = {
+    "": "unknown",
+    "any": "unknown",
+    "texts": "list",
+    "anymap": "map",
+    "groups": "map",
+    "long": "int",
+}
 
 UNKNOWN = Nature("")
 """Nothing at all is known."""
@@ -64,6 +84,8 @@ ANY = Nature("any")
 NIL = Nature("nil")
 BOOL = Nature("bool")
 INT = Nature("int")
+LONG = Nature("long")
+"""An int that counts as another type only where types are compared."""
 FLOAT = Nature("float")
 STRING = Nature("string")
 LIST = Nature("list")
@@ -74,8 +96,14 @@ ANY_MAP = Nature("anymap")
 GROUPS = Nature("groups")
 """A map with keys of any type and lists as values."""
 ROLE = Nature("role")
+DATE = Nature("time.Time")
+DURATION = Nature("time.Duration")
+MONTH = Nature("time.Month")
+WEEKDAY = Nature("time.Weekday")
+ZONE = Nature("time.Location")
 FUNCTION = Nature("func")
-_NIL_FITS = ("list", "texts", "map", "anymap", "groups", "role", "func", "any")
+_NIL_FITS = ("list", "texts", "map", "anymap", "groups", "role", "func", "any", ZONE.kind)
+_NAMED_NUMBERS = (DURATION.kind, MONTH.kind, WEEKDAY.kind)
 
 
 def list_of(element: Nature) -> Nature:
@@ -127,16 +155,49 @@ def _wider(left: Nature, right: Nature) -> Nature:
     return FLOAT if "float" in (left.kind, right.kind) else INT
 
 
-def _arithmetic(left: Nature, right: Nature) -> Nature | None:
-    return _wider(left, right) if agree(left, right, "int", "float") else None
+def _subtract(left: Nature, right: Nature) -> Nature | None:
+    if agree(left, right, *_NUMBERS):
+        return _wider(left, right)
+    return _DIFFERENCES.get((left.kind, right.kind)) or _partly_known(left, right)
+
+
+def _multiply(left: Nature, right: Nature) -> Nature | None:
+    if agree(left, right, *_NUMBERS):
+        return _wider(left, right)
+    if agree(left, right, *_NUMBERS, DURATION.kind):
+        is_known = not (left.is_unknown or right.is_unknown)
+        return DURATION if is_known else UNKNOWN
+    return None
 
 
 def _add(left: Nature, right: Nature) -> Nature | None:
     if left.kind == right.kind == "string":
         return STRING
-    if agree(left, right, "int", "float"):
+    if agree(left, right, *_NUMBERS):
         return _wider(left, right)
-    return UNKNOWN if agree(left, right, "string") else None
+    if agree(left, right, "string"):
+        return UNKNOWN
+    return _SUMS.get((left.kind, right.kind)) or _partly_known(left, right)
+
+
+def _partly_known(left: Nature, right: Nature) -> Nature | None:
+    """A date or duration with something unknown."""
+    is_partly = left.is_unknown or right.is_unknown
+    return UNKNOWN if is_partly and agree(left, right, DATE.kind, DURATION.kind) else None
+
+
+_NUMBERS = ("int", "long", "float")
+_SUMS = {
+    (DATE.kind, DURATION.kind): DATE,
+    (DURATION.kind, DATE.kind): DATE,
+    (DURATION.kind, DURATION.kind): DURATION,
+}
+_DIFFERENCES = {
+    (DATE.kind, DATE.kind): DURATION,
+    (DATE.kind, DURATION.kind): DATE,
+    (DURATION.kind, DURATION.kind): DURATION,
+}
+_ORDERED = (_NUMBERS, ("string",), (DATE.kind,), (DURATION.kind,))
 
 
 def _of(result: Nature, *kinds: str) -> Callable[[Nature, Nature], Nature | None]:
@@ -144,8 +205,7 @@ def _of(result: Nature, *kinds: str) -> Callable[[Nature, Nature], Nature | None
 
 
 def _ordering(left: Nature, right: Nature) -> Nature | None:
-    ordered = agree(left, right, "int", "float") or agree(left, right, "string")
-    return BOOL if ordered else None
+    return BOOL if any(agree(left, right, *kinds) for kinds in _ORDERED) else None
 
 
 def _equality(left: Nature, right: Nature) -> Nature | None:
@@ -153,12 +213,13 @@ def _equality(left: Nature, right: Nature) -> Nature | None:
 
 
 def _membership(left: Nature, right: Nature) -> Nature | None:
-    if right.kind == "role" or right.kind == "map":
+    if right.kind in ("role", "map", DATE.kind, ZONE.kind):
         fitting = left.is_unknown or left.kind == "string"
     elif right.is_map:
         fitting = True
     elif right.is_list:
-        fitting = comparable(left, right.item)
+        # A zone is looked for among unlike things only, in the reference.
+        fitting = comparable(left, right.item) and not left.kind == right.item.kind == ZONE.kind
     else:
         fitting = right.is_unknown or (left.is_unknown and right.kind == "string")
     return BOOL if fitting else None
@@ -172,12 +233,12 @@ def _coalesced(left: Nature, right: Nature) -> Nature:
 
 _OPERATORS: dict[str, Callable[[Nature, Nature], Nature | None]] = {
     "+": _add,
-    "-": _arithmetic,
-    "*": _arithmetic,
-    "/": _of(FLOAT, "int", "float"),
-    "**": _of(FLOAT, "int", "float"),
-    "%": _of(INT, "int"),
-    "..": _of(list_of(INT), "int"),
+    "-": _subtract,
+    "*": _multiply,
+    "/": _of(FLOAT, *_NUMBERS),
+    "**": _of(FLOAT, *_NUMBERS),
+    "%": _of(INT, "int", "long"),
+    "..": _of(list_of(INT), "int", "long"),
     "and": _of(BOOL, "bool"),
     "or": _of(BOOL, "bool"),
     "==": _equality,
@@ -213,7 +274,11 @@ def _family(nature: Nature) -> str:
     """What counts when the elements of a list are compared: all lists are alike, and all maps."""
     if nature.is_list or nature.is_map:
         return "list" if nature.is_list else "map"
-    return "" if nature.kind == "nil" else nature.kind
+    return _FAMILIES.get(nature.kind, nature.kind)
+
+
+_FAMILIES = {"nil": "", MONTH.kind: "int", WEEKDAY.kind: "int", DURATION.kind: "long"}
+"""Types that are made of others are like them."""
 
 
 def member(base: Nature, key: Nature, name: str | None) -> Nature:
@@ -227,13 +292,15 @@ def member(base: Nature, key: Nature, name: str | None) -> Nature:
             raise ExpressionError(f"a map is indexed by a string, not {key}")
         return base.item
     if base.is_list:
-        if not (key.is_unknown or key.kind == "int"):
+        if not (key.is_unknown or key.is_whole):
             raise ExpressionError(f"a list is indexed by an int, not {key}")
         return base.item
     if base.kind == "role" and name is not None:
         if name not in ("Name", "Path"):
             raise ExpressionError(f"a role has Name and Path, not {name}")
         return STRING
+    if name is not None and base.kind in METHODS:
+        return of_function(method_of(base.kind, name).of(None, name))
     if name is not None:
         raise ExpressionError(f"cannot read .{name} of {base}")
     raise ExpressionError(f"cannot index {base}")
@@ -243,8 +310,12 @@ def member(base: Nature, key: Nature, name: str | None) -> Nature:
 
 RESULTS = {
     "string": STRING, "int": INT, "bool": BOOL, "role": ROLE, "any": ANY, "unknown": ANY,
+    "float": FLOAT, "long": LONG,
+    **{nature.kind: nature for nature in (DATE, DURATION, MONTH, WEEKDAY, ZONE)},
 }  # fmt: skip
-_PARAMETERS: dict[type, Nature] = {str: STRING, int: INT}
+_PARAMETERS: dict[type, Nature] = {
+    str: STRING, int: INT, Date: DATE, Duration: DURATION, Zone: ZONE,
+}  # fmt: skip
 
 
 def of_function(function: Function) -> Nature:
@@ -262,5 +333,7 @@ def check_call(function: Function, arguments: Sequence[Nature]) -> None:
         wanted = _PARAMETERS.get(parameter)
         if argument.is_unknown or parameter is object:
             continue
+        if (argument.kind == "long" and wanted is INT) or (argument is NIL and wanted is ZONE):
+            continue  # Refused when it is called.
         if argument.kind != (wanted.kind if wanted else "nil"):
             raise ExpressionError(f"{function.name} cannot take {argument}")

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import re2
 
+from aliecs.language.date import Date, Duration
 from aliecs.language.value import (
     LONGEST_LIST,
     Byte,
     ExpressionError,
     IntegerList,
     LimitError,
+    Long,
     NilList,
     checked_text,
     is_number,
@@ -54,9 +56,35 @@ def multiply(left: Any, right: Any) -> Any:
 
 def _arithmetic(symbol: str, function: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     if not (is_number(left) and is_number(right)):
-        raise _unfit(symbol, left, right)
+        return _timed(symbol, left, right)
     result = function(left, right)
     return wrapped(result) if type(result) is int else result
+
+
+def _timed(symbol: str, left: Any, right: Any) -> Any:
+    """Arithmetic of dates and durations. Raises `ExpressionError`."""
+    kinds = type(left), type(right)
+    function = _TIMED.get((symbol, *kinds))
+    if function is not None:
+        return function(left, right)
+    if symbol == "*" and Duration in kinds:
+        span, factor = (left, right) if kinds[0] is Duration else (right, left)
+        if type(factor) is float:
+            return float(span.number) * factor
+        if is_number(factor):
+            return span.times(int(factor))
+    raise _unfit(symbol, left, right)
+
+
+_TIMED: Mapping[tuple[str, type, type], Callable[[Any, Any], Any]] = {
+    ("+", Date, Duration): Date.plus,
+    ("+", Duration, Date): lambda left, right: right.plus(left),
+    ("+", Duration, Duration): Duration.plus,
+    ("-", Date, Date): Date.since,
+    ("-", Date, Duration): Date.minus,
+    ("-", Duration, Duration): Duration.minus,
+    ("*", Duration, Duration): lambda left, right: left.times(right.number),
+}
 
 
 def divide(left: Any, right: Any) -> float:
@@ -136,6 +164,8 @@ def minus(value: Any) -> Any:
         raise ExpressionError(f"'-' cannot take {type_name(value)}")
     if type(value) is Byte:
         return Byte(-value % 256)
+    if type(value) is Long:
+        return Long(wrapped(-value))
     return wrapped(-value) if type(value) is int else -value
 
 
@@ -148,6 +178,10 @@ def ordering(symbol: str) -> Callable[[Any, Any], bool]:
             isinstance(left, str) and isinstance(right, str)
         ):
             return bool(function(left, right))
+        if type(left) is Date and type(right) is Date:
+            return bool(function(left.order(right), 0))
+        if type(left) is Duration and type(right) is Duration:
+            return bool(function(left.number, right.number))
         raise _unfit(symbol, left, right)
 
     return compare

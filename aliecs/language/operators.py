@@ -48,7 +48,7 @@ def constant_part(value: Any) -> Part:
 def make_unary(operator: str, operand: Part, checked: Checked) -> Part:
     """`not x`, `-x`, `+x`. Raises `ExpressionError`."""
     known = operand.nature
-    wanted = ("bool",) if operator == "not" else ("int", "float")
+    wanted = ("bool",) if operator == "not" else ("int", "long", "float")
 
     def check() -> Nature:
         if not (known.is_unknown or known.kind in wanted):

@@ -14,6 +14,9 @@ from typing import Any
 
 from attrs import Factory, define
 
+from aliecs.language.calendar import Zone
+from aliecs.language.date import NAMED_NUMBERS, Date, Duration, Month, Weekday
+from aliecs.language.layout import date_json, date_text
 from aliecs.language.value import (
     DEEPEST_VALUE,
     LONGEST_TEXT,
@@ -79,6 +82,12 @@ def _scalar_text(value: Any) -> str | None:
             return float_text(value)
         case str():
             return value
+        case Date():
+            return date_text(value)
+        case Duration() | Month() | Weekday():
+            return str(value)
+        case Zone():
+            return value.name
     return None
 
 
@@ -191,6 +200,12 @@ class _JsonWriter:
             self.writer.write(_json_number(value))
         elif isinstance(value, list):
             self._bracketed("[]", [("", item) for item in value], level)
+        elif isinstance(value, Date):
+            self.writer.write(_json_date(value))
+        elif type(value) in NAMED_NUMBERS:
+            self.writer.write(str(value.number))
+        elif isinstance(value, Zone):
+            self.writer.write("{}")
         elif isinstance(value, (dict, RoleView)):
             self._bracketed("{}", self._entries(value), level)
         else:
@@ -220,6 +235,13 @@ def _described(value: Any) -> str:
     if isinstance(value, AnyMap):
         return "a map whose keys are not texts alone"
     return f"a {type_name(value)}"
+
+
+def _json_date(value: Date) -> str:
+    try:
+        return f'"{date_json(value)}"'
+    except ValueError as error:
+        raise ExpressionError(f"{error}: it cannot be written as JSON") from None
 
 
 def _json_number(value: float) -> str:

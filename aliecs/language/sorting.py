@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from aliecs.language.date import Date, Duration
 from aliecs.language.value import ExpressionError, is_number
 
 
 def ordered(name: str, keyed: Iterable[tuple[Any, Any]], order: Any) -> list[Any]:
-    """The second of each pair, by the first, which must all be texts or all numbers."""
+    """The second of each pair, by the first: all texts, all numbers, all dates, or all
+    durations."""
     if order not in ("asc", "desc"):
         raise ExpressionError(f"{name} takes the order asc or desc, not {order!r:.40}")
     pairs = list(keyed)
     keys = [key for key, _ in pairs]
-    is_alike = all(isinstance(key, str) for key in keys) or all(map(is_number, keys))
+    kinds = set(map(type, keys))
+    is_alike = kinds <= {str} or kinds == {Duration} or all(map(is_number, keys))
+    if kinds == {Date}:
+        is_alike, pairs = True, [(key.total_ns, value) for key, value in pairs]
     if len(pairs) > 1 and not is_alike:
         raise ExpressionError(f"{name} takes strings or numbers, not a mixture")
     if len(pairs) > 1:

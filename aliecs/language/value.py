@@ -10,19 +10,28 @@ and compare differently; so are ours. How they print is in `printing`.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
 from attrs import define, evolve, field, frozen
 
 from aliecs.errors import InvalidInput
+from aliecs.language.calendar import Zone
+from aliecs.language.date import ZERO, Date, Duration, Month, Weekday
 
 LONGEST_TEXT = 1024 * 1024
 """Characters that an expression may make."""
 LONGEST_LIST = 100_000
 DEEPEST_VALUE = 100
+TIME_TYPES: Mapping[type, str] = {
+    Date: "time.Time",
+    Duration: "time.Duration",
+    Zone: "time.Location",
+    Month: "time.Month",
+    Weekday: "time.Weekday",
+}
+"""The values that have methods, and what the language calls them."""
 
 
 class ExpressionError(InvalidInput):
@@ -58,6 +67,10 @@ Spend = Callable[[int], None]
 
 class Byte(int):
     """A part of a text, which is UTF-8 in the reference: a number of eight bits."""
+
+
+class Long(int):
+    """A number of 64 bits by name, as dates and durations give: like any int but in a map."""
 
 
 class Unreadable:
@@ -126,11 +139,13 @@ class AnyMap:
 
     def items(self) -> list[tuple[Any, Any]]:
         """Keys with their values, by type and then in order."""
-        order = [type(None), str, int, float, bool]
+        order = [type(None), str, Long, int, float, bool, Month, Weekday, Duration, Date]
 
         def rank(item: tuple[tuple[type, Any], tuple[Any, Any]]) -> tuple[int, Any]:
             kind, key = item[0]
             place = order.index(kind) if kind in order else len(order)
+            if kind is Date:
+                key = key.nanoseconds, key.seconds
             return place, 0 if key is None or place == len(order) else key
 
         return [entry for _, entry in sorted(self._entries.items(), key=rank)]
@@ -164,13 +179,16 @@ class Function:
     name: str
     call: Callable[..., Any]
     parameters: tuple[type, ...] | None = None
-    """`str`, `int`, `object` (anything) or `NoneType` (nil alone) for each argument; None takes any
-    arguments at all."""
+    """`str`, `int`, a type of dates, `object` (anything) or `NoneType` (nil alone) for each
+    argument; None takes any arguments at all."""
     result: str = "unknown"
     """The type that is known before the call: a name as `type_name` gives it, or `any`. Where it is
     known, an undefined name within the arguments is nil, and what is wrong with them waits."""
     nil_is_zero: bool = True
     """Whether an argument that is nil counts as an empty text or zero; else it is an error."""
+    work: int = 0
+    """What a call counts for, and as much again for each tenth character of its arguments."""
+
     def invoke(self, scope: Any, arguments: Sequence[Any], *, nil_is_zero: bool = False) -> Any:
         """Check the arguments and call; with `nil_is_zero` nil is taken by every function.
 
@@ -205,10 +223,13 @@ class Function:
             raise ExpressionError(
                 f"{self.name} takes a name that may be missing, not {type_name(argument)}"
             )
-        if argument is None and nil_is_zero:
-            return wanted()
-        expected = "a string" if wanted is str else "an int"
+        if argument is None and nil_is_zero and wanted is not Zone:
+            return _ZEROES[wanted]
+        expected = {str: "a string", int: "an int"}.get(wanted) or f"a {TIME_TYPES[wanted]}"
         raise ExpressionError(f"{self.name} takes {expected}, not {type_name(argument)}")
+
+
+_ZEROES: Mapping[type, Any] = {str: "", int: 0, Date: ZERO, Duration: Duration(0)}
 
 
 @frozen
@@ -240,6 +261,8 @@ def type_name(value: Any) -> str:
             return "map"
         case RoleView():
             return "role"
+        case Date() | Duration() | Zone() | Month() | Weekday():
+            return TIME_TYPES[type(value)]
         case _:
             return "func"
 
@@ -252,7 +275,7 @@ def looked_through(value: Any) -> Any:
 def is_number(value: Any) -> bool:
     """True for an int or float, not for a bool."""
     kind = type(value)
-    return kind is int or kind is float or kind is Byte
+    return kind is int or kind is float or kind is Long or kind is Byte
 
 
 def wrapped(value: int) -> int:
@@ -264,7 +287,7 @@ def wrapped(value: int) -> int:
 
 def whole(value: Any) -> int:
     """A number without its fraction, where an int is meant. Raises `ExpressionError`."""
-    if type(value) is int or type(value) is Byte:
+    if type(value) is int or type(value) is Byte or type(value) is Long:
         return int(value)
     if type(value) is float:
         # What is too large for 64 bits becomes the smallest number, as on the usual processors.
@@ -300,6 +323,8 @@ def equal(left: Any, right: Any, spend: Spend = _free) -> bool:
         return len(left) == len(right) and all(
             equal(one, other, spend) for one, other in zip(left, right, strict=True)
         )
+    if type(left) is Date and type(right) is Date:
+        return left.order(right) == 0
     return same(left, right, spend)
 
 
@@ -350,103 +375,20 @@ def contains(container: Any, item: Any, spend: Spend = _free) -> bool:
     if isinstance(container, AnyMap):
         return item in container
     if isinstance(container, (dict, Namespace)):
-        return _text_key(container, item) in (
+        return text_key(container, item) in (
             container if isinstance(container, dict) else container.members
         )
     if isinstance(container, RoleView) and isinstance(item, str):
         return item in ("Name", "Path")
+    if isinstance(container, (Date, Zone)) and isinstance(item, str):
+        return False
     raise ExpressionError(f"'in' needs a list or map on its right, not {type_name(container)}")
 
 
-def _text_key(container: Any, key: Any) -> str:
+def text_key(container: Any, key: Any) -> str:
     """A key of a map from texts; nil counts as the empty one."""
     if key is None:
         return ""
     if isinstance(key, str):
         return key
     raise ExpressionError(f"a map is indexed by a string, not {type_name(key)}")
-
-
-# --- reading parts -------------------------------------------------------------------------------
-
-
-def member(value: Any, key: Any) -> Any:
-    """`value.key` and `value[key]`: lists count from 0, or from their end with negative indices."""
-    if type(value) is dict:
-        return value.get(key if type(key) is str else _text_key(value, key))
-    if isinstance(value, list):
-        position = whole(key)
-        if not -len(value) <= position < len(value):
-            raise ExpressionError(f"index {position} is outside the list of {len(value)}")
-        return value[position]
-    if isinstance(value, Namespace):
-        return value.members.get(_text_key(value, key))
-    if isinstance(value, AnyMap):
-        return value.get(key)
-    if isinstance(value, RoleView) and isinstance(key, str):
-        return value.member(key)
-    if isinstance(value, str) and is_number(key):
-        return _byte(value, whole(key))
-    if isinstance(key, str):
-        raise ExpressionError(f"cannot read .{key} of {type_name(value)}")
-    raise ExpressionError(f"cannot index {type_name(value)}")
-
-
-def _byte(text: str, position: int) -> Byte:
-    """Texts are UTF-8 in the reference, and their parts are bytes."""
-    data = text.encode()
-    if not -len(data) <= position < len(data):
-        raise ExpressionError(f"index {position} is outside the text of {len(data)} bytes")
-    return Byte(data[position])
-
-
-def cut(value: Any, begin: int | None, end: int | None) -> Any:
-    """`value[begin:end]` of a list or text, without what lies outside. Texts count in bytes."""
-    if isinstance(value, str):
-        first, last = _span(len(value) if value.isascii() else len(value.encode()), begin, end)
-        return value[first:last] if value.isascii() else from_bytes(value.encode()[first:last])
-    if isinstance(value, list):
-        first, last = _span(len(value), begin, end)
-        kind = list if type(value) is Pair else type(value)
-        return kind(value[first:last])
-    raise ExpressionError(f"cannot take a part of {type_name(value)}")
-
-
-def _span(length: int, begin: int | None, end: int | None) -> tuple[int, int]:
-    first = 0 if begin is None else begin
-    last = length if end is None else end
-    first = max(first + length if first < 0 else first, 0)
-    last = min(max(last + length if last < 0 else last, 0), length)
-    return min(first, last), last
-
-
-def from_bytes(data: bytes) -> str:
-    """The text of bytes; each byte that makes no character becomes the replacement for one."""
-    text = data.decode("utf-8", "surrogateescape")
-    return text if data.isascii() else _WRONG_BYTES.sub("\ufffd", text)
-
-
-_WRONG_BYTES = re.compile("[\ud800-\udfff]")
-
-
-def elements(value: Any) -> list[Any]:
-    """What a predicate goes over. Raises `ExpressionError` where that is nothing."""
-    if isinstance(value, list):
-        return value
-    if isinstance(value, str):
-        return list(map(Byte, value.encode()))
-    if isinstance(value, (dict, AnyMap)):
-        return [UNREADABLE] * len(value)
-    if isinstance(value, Namespace):
-        return [UNREADABLE] * len(value.members)
-    raise ExpressionError(f"a list is needed, not {type_name(value)}")
-
-
-def leaves(values: Sequence[Any], spend: Spend) -> Iterator[Any]:
-    """The values that are no lists, and the leaves of those that are."""
-    spend(ELEMENT_WORK * (30 + len(values)))
-    for value in values:
-        if isinstance(value, list):
-            yield from leaves(value, spend)
-        else:
-            yield value

@@ -14,11 +14,12 @@ from typing import Any
 from attrs import evolve, frozen
 
 from aliecs.language.evaluation import Code, Frame, Part
+from aliecs.language.members import elements
 from aliecs.language.nature import BOOL, Nature
 from aliecs.language.operators import make_binary
 from aliecs.language.predicate import PREDICATES, Elements, Predicate
 from aliecs.language.syntax import Binary, Node, Pointer
-from aliecs.language.value import ExpressionError, elements
+from aliecs.language.value import ExpressionError
 
 _COMBINED = {("all", "and"): "and", ("any", "or"): "or", ("none", "and"): "or"}
 

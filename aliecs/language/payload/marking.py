@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from attrs import define
 
-from aliecs.language.payload import clock
+from aliecs.language.calendar import UTC
+from aliecs.language.date import Date
+from aliecs.language.layout import written
 from aliecs.language.payload.evaluation import Body, Expression, Frame, Output, Statement
 from aliecs.language.payload.expression import apply_filter
 from aliecs.language.payload.filler import paragraphs, words
@@ -23,6 +24,8 @@ from aliecs.language.payload.parsing import LONGEST_CHAIN, Cursor, Parser, Tag, 
 from aliecs.language.payload.value import cut_to_integer, to_float, to_text
 
 _MOST_FILLER = 10_000
+_FAKE_NOW = Date.of(2014, 2, 5, 18 * 3600 + 31 * 60 + 45, 0, UTC)
+"""What `now ... fake` shows, for tests of templates."""
 
 
 def _body(parser: Parser, end_name: str) -> Body:
@@ -177,8 +180,7 @@ class _Now:
     weight: int = 2
 
     def run(self, frame: Frame, output: Output) -> None:
-        moment = clock.FAKE if self.is_fake else datetime.now().astimezone()
-        output.write(clock.written(moment, self.layout))
+        output.write(written(_FAKE_NOW if self.is_fake else Date.now(), self.layout))
 
 
 def _parse_now(parser: Parser, name: Token, arguments: Cursor) -> Statement:
