@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from aliecs.errors import Unavailable
@@ -25,6 +27,7 @@ class FakeConnection:
     lost: Happening[str] = field(factory=Happening)
     is_writable: bool = True
     closed: bool = False
+    unanswered: Call | None = None
 
     def send(self, call: Call) -> None:
         self.calls.append(call)
@@ -103,6 +106,9 @@ class Scene:
     def connection(self) -> FakeConnection:
         return self.transport.connections[-1]
 
+    def stop(self) -> None:
+        Deferred.fromCoroutine(self.session.stop()).addErrback(pytest.fail)
+
     def reconnect(self) -> None:
         count = len(self.transport.connections)
         self.connection.lost.happen("broken")
@@ -154,7 +160,7 @@ def test_every_event_is_passed_on() -> None:
     assert scene.heard.what == [
         "subscribed", "launch a", "launch b", "launch c", "kill a", "message hi", "shutdown",
     ]  # fmt: skip
-    scene.session.stop()
+    scene.stop()
 
 
 def test_what_is_not_acknowledged_is_told_again() -> None:
@@ -174,7 +180,7 @@ def test_what_is_not_acknowledged_is_told_again() -> None:
     assert [u.status for u in again.subscribe.unacknowledged_updates] == [second]
     scene.connection.subscribed()
     assert len(scene.connection.calls) == 1
-    scene.session.stop()
+    scene.stop()
 
 
 def test_what_happens_between_subscribing_and_being_subscribed_is_sent_once() -> None:
@@ -184,7 +190,7 @@ def test_what_happens_between_subscribing_and_being_subscribed_is_sent_once() ->
     assert kinds(scene.connection) == ["SUBSCRIBE"]
     scene.connection.subscribed()
     assert kinds(scene.connection) == ["SUBSCRIBE", "UPDATE", "MESSAGE"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_what_happens_without_an_agent_waits() -> None:
@@ -197,7 +203,7 @@ def test_what_happens_without_an_agent_waits() -> None:
     assert len(subscribe.subscribe.unacknowledged_updates) == 1
     scene.connection.subscribed()
     assert [call.message.data for call in scene.connection.calls[1:]] == [b"kept"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_messages_are_bounded_and_updates_are_not_dropped_for_them() -> None:
@@ -212,7 +218,7 @@ def test_messages_are_bounded_and_updates_are_not_dropped_for_them() -> None:
     assert len(sent) == agent.MAXIMUM_MESSAGES
     assert sent[0] == b"5"
     assert len(scene.connection.calls[0].subscribe.unacknowledged_updates) == 1
-    scene.session.stop()
+    scene.stop()
 
 
 def test_updates_that_nobody_acknowledges_are_bounded() -> None:
@@ -224,7 +230,7 @@ def test_updates_that_nobody_acknowledges_are_bounded() -> None:
     updates = scene.connection.calls[0].subscribe.unacknowledged_updates
     assert len(updates) == agent.MAXIMUM_UPDATES
     assert updates[0].status.uuid == (3).to_bytes(16, "big")
-    scene.session.stop()
+    scene.stop()
 
 
 def test_an_agent_that_does_not_read_is_not_written_to() -> None:
@@ -237,14 +243,14 @@ def test_an_agent_that_does_not_read_is_not_written_to() -> None:
     scene.connection.is_writable = True
     scene.connection.resume()
     assert kinds(scene.connection) == ["SUBSCRIBE", "MESSAGE", "UPDATE"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_retries_become_rarer_and_begin_anew_after_success() -> None:
     scene = Scene(transport=FakeTransport(present=False))
     scene.clock.pump([0.01] * 950)
     assert 8 <= scene.transport.attempts <= 14
-    scene.session.stop()
+    scene.stop()
 
 
 def test_patience_ends_once_and_only_without_a_subscription() -> None:
@@ -257,14 +263,14 @@ def test_patience_ends_once_and_only_without_a_subscription() -> None:
     scene.connection.lost.happen("broken")
     scene.clock.pump([1] * 12)
     assert scene.heard.what == ["subscribed", "abandoned after 10"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_a_connection_without_a_subscription_does_not_count() -> None:
     scene = Scene()
     scene.clock.advance(11)
     assert scene.heard.what == ["abandoned after 10"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_an_error_event_leads_to_a_new_subscription() -> None:
@@ -275,14 +281,14 @@ def test_an_error_event_leads_to_a_new_subscription() -> None:
     assert first.closed
     scene.clock.pump([0.1] * 10)
     assert scene.connection is not first
-    scene.session.stop()
+    scene.stop()
 
 
 def test_stopping_says_what_is_left_and_leaves_no_timer() -> None:
     scene = Scene()
     scene.connection.subscribed()
     scene.session.update(status("a", 1))
-    scene.session.stop()
+    scene.stop()
     assert kinds(scene.connection) == ["SUBSCRIBE", "UPDATE"]
     assert scene.connection.closed
     scene.clock.pump([1] * 30)
