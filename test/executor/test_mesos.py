@@ -187,6 +187,13 @@ class AgentTest(ProcessTestCase):
             executor.container.signal(signal.SIGTERM)
         await wait_until(lambda: not any(one.container.is_running for one in executors))
 
+    def executor_command(self) -> mesos_pb2.CommandInfo:
+        command = mesos_pb2.CommandInfo(
+            shell=True, value=f"exec {sys.executable} -m aliecs.executor.main"
+        )
+        command.environment.variables.add(name="PYTHONPATH", value=SOURCES)
+        return command
+
     @property
     def executor(self) -> Executor:
         return self.agent.executors[FRAMEWORK, EXECUTOR]
@@ -201,11 +208,8 @@ class AgentTest(ProcessTestCase):
         info.agent_id.value = self.agent.identifier
         info.executor.executor_id.value = EXECUTOR
         info.executor.framework_id.value = FRAMEWORK
-        command = info.executor.command
-        command.shell = True
-        command.value = f"exec {sys.executable} -m aliecs.executor.main"
-        for name, value in (("PYTHONPATH", SOURCES), (MARK, self.mark)):
-            command.environment.variables.add(name=name, value=value)
+        info.executor.command.CopyFrom(self.executor_command())
+        info.executor.command.environment.variables.add(name=MARK, value=self.mark)
         framework = mesos_pb2.FrameworkInfo(user="", name="aliecs", checkpoint=True)
         framework.id.value = FRAMEWORK
         self.agent.run_task(FRAMEWORK, framework, info)
