@@ -149,7 +149,7 @@ class AgentSession:
                 task=oldest.task_id.value,
             )
         if self._connection is not None:
-            self._outgoing.append(self._call(Call.UPDATE, update=Call.Update(status=status)))
+            self._outgoing.append(self._update_call(status))
             self._flush()
 
     def message(self, data: bytes) -> None:
@@ -184,8 +184,12 @@ class AgentSession:
                 ],
             ),
         )
+        told = set(self._updates)
         self._outgoing = deque(item for item in self._outgoing if item.type == Call.MESSAGE)
         self._connection = await self.transport.subscribe(call, self._receive, self._flush)
+        for uuid, status in self._updates.items():
+            if uuid not in told:  # made while the agent thought about it
+                self._outgoing.append(self._update_call(status))
         reason = await self._connection.lost.wait()
         unanswered, self._connection = self._connection.unanswered, None
         if unanswered is not None and unanswered.type == Call.MESSAGE:
@@ -261,6 +265,9 @@ class AgentSession:
     def _launch(self, task: mesos_pb2.TaskInfo) -> None:
         self._tasks[task.task_id.value] = task
         self.events.launch(task)
+
+    def _update_call(self, status: mesos_pb2.TaskStatus) -> Call:
+        return self._call(Call.UPDATE, update=Call.Update(status=status))
 
     def _call(self, kind: Call.Type, **content: Any) -> Call:
         return Call(

@@ -49,6 +49,8 @@ class FakeTransport:
     """An agent that is there, or not."""
 
     present: bool = True
+    answer: Deferred[None] | None = None
+    """What it waits for before it answers."""
     connections: list[FakeConnection] = field(factory=list)
     attempts: int = 0
 
@@ -58,6 +60,8 @@ class FakeTransport:
         self.attempts += 1
         if not self.present:
             raise Unavailable("nobody is there")
+        if self.answer is not None:
+            await self.answer
         self.connections.append(FakeConnection(receive, resume, [call]))
         return self.connections[-1]
 
@@ -161,6 +165,54 @@ def test_every_event_is_passed_on() -> None:
         "subscribed", "launch a", "launch b", "launch c", "kill a", "message hi", "shutdown",
     ]  # fmt: skip
     scene.stop()
+
+
+def test_what_happens_while_the_agent_thinks_about_a_subscription_is_told() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.session.update(status("a", 1))
+    scene.transport.answer = Deferred()
+    scene.connection.lost.happen("broken")
+    scene.clock.pump([0.1] * 5)
+    scene.session.update(status("a", 2))
+    scene.transport.answer.callback(None)
+    subscribe, *_ = scene.connection.calls
+    assert [u.status.uuid[-1] for u in subscribe.subscribe.unacknowledged_updates] == [1]
+    scene.connection.subscribed()
+    assert [call.update.status.uuid[-1] for call in scene.connection.calls[1:]] == [2]
+    scene.stop()
+
+
+def test_a_message_that_nobody_answered_is_told_again() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.session.message(b"hi")
+    scene.connection.unanswered = scene.connection.calls[-1]
+    scene.reconnect()
+    scene.connection.subscribed()
+    assert [call.message.data for call in scene.connection.calls[1:]] == [b"hi"]
+    scene.stop()
+
+
+def test_the_last_words_are_waited_for_but_not_for_ever() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.connection.is_writable = False
+    scene.session.message(b"bye")
+    scene.stop()
+    assert not scene.connection.closed
+    scene.connection.is_writable = True
+    scene.connection.resume()
+    assert scene.connection.closed
+    assert scene.connection.calls[-1].message.data == b"bye"
+
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.connection.is_writable = False
+    scene.session.message(b"bye")
+    scene.stop()
+    scene.clock.advance(agent.FAREWELL_S)
+    assert scene.connection.closed
 
 
 def test_what_is_not_acknowledged_is_told_again() -> None:
