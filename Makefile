@@ -9,8 +9,9 @@ TEST_STAMP := $(VENV)/.installed-test
 KEEP ?=
 ARGUMENTS ?=
 SECONDS_OF_FUZZ ?= 600
+EXECUTOR ?= dist/aliecs-executor
 
-.PHONY: demo test test-tools lint types unit fuzz bench protocol clean
+.PHONY: demo test test-tools lint types unit fuzz bench executor protocol clean
 
 demo: $(STAMP)
 	@KEEP=$(KEEP) $(BIN)/python -m aliecs.cli.demo
@@ -58,9 +59,17 @@ bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/configuration.py
 	$(BIN)/python bench/expressions.py
 
+# The executor as one file, for agents that fetch it: it needs nothing but Python on its host, the
+# same version as here.
+executor: $(TEST_STAMP)
+	@rm -rf build  # what an earlier build has left there would come along
+	@$(BIN)/python -m shiv --quiet --disable-pip-version-check --compressed \
+		--python "/usr/bin/env python$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
+		--console-script aliecs-executor --output-file $(EXECUTOR) .
+	@echo "$(EXECUTOR) is made."
+
 # Only after a change of a .proto file; what it generates is committed.
 protocol: $(TEST_STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[protocol]"
 	$(BIN)/python -m aliecs.protocol.generate
 
 clean:

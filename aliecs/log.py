@@ -96,6 +96,9 @@ def make_observer(
     `very_verbose` also those of the libraries. Text is coloured where `stream` is a terminal.
     """
     levels = LogLevelFilterPredicate(LogLevel.debug if very_verbose else LogLevel.info)
+    if not very_verbose:
+        # Each of its connections would be told as a factory that starts and stops.
+        levels.setLogLevelForNamespace("twisted.web.client", LogLevel.warn)
     if verbose:
         levels.setLogLevelForNamespace("aliecs", LogLevel.debug)
     line = _JsonLine() if log_format == "json" else _TextLine(coloured=stream.isatty())

@@ -34,6 +34,8 @@ MAXIMUM_UPDATES = 16384
 MAXIMUM_MESSAGES = 1024
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 2.0
+FAREWELL_S = 5.0
+"""How long the last words may take."""
 RETRY_FACTOR = 1.5
 
 log = Logger()
@@ -49,11 +51,15 @@ class Connection(Protocol):
     def is_writable(self) -> bool:
         """False while the other side does not take what was sent."""
 
+    @property
+    def unanswered(self) -> Call | None:
+        """What was sent and may not have arrived, where calls are answered."""
+
     def send(self, call: Call) -> None:
         """Send one call."""
 
     def close(self) -> None:
-        """Flush and end."""
+        """End, when what was sent has gone."""
 
 
 class Transport(Protocol):
@@ -111,6 +117,8 @@ class AgentSession:
     _stopped: Happening[None] = field(factory=Happening, init=False)
     _running: Deferred[None] | None = field(default=None, init=False)
     _patience: Any = field(default=None, init=False)
+    _all_said: Happening[None] = field(factory=Happening, init=False)
+    """Once stopped: nothing is left to be told, or nobody to tell it to."""
 
     def start(self) -> None:
         """Begin to look for the agent."""
@@ -118,12 +126,16 @@ class AgentSession:
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(lambda failure: log.failure("talking to the agent", failure))
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Say what is still to be said, and end the connection."""
         self._stopped.happen(None)
         self._cancel_patience()
+        if self._connection is None:
+            return
+        self._flush()
+        if self._subscribed:
+            await self._all_said.within(FAREWELL_S, self.clock)
         if self._connection is not None:
-            self._flush()
             self._connection.close()
 
     def update(self, status: mesos_pb2.TaskStatus) -> None:
@@ -137,7 +149,7 @@ class AgentSession:
                 task=oldest.task_id.value,
             )
         if self._connection is not None:
-            self._outgoing.append(self._call(Call.UPDATE, update=Call.Update(status=status)))
+            self._outgoing.append(self._update_call(status))
             self._flush()
 
     def message(self, data: bytes) -> None:
@@ -172,10 +184,18 @@ class AgentSession:
                 ],
             ),
         )
+        told = set(self._updates)
         self._outgoing = deque(item for item in self._outgoing if item.type == Call.MESSAGE)
         self._connection = await self.transport.subscribe(call, self._receive, self._flush)
+        for uuid, status in self._updates.items():
+            if uuid not in told:  # made while the agent thought about it
+                self._outgoing.append(self._update_call(status))
         reason = await self._connection.lost.wait()
-        self._connection = None
+        unanswered, self._connection = self._connection.unanswered, None
+        if unanswered is not None and unanswered.type == Call.MESSAGE:
+            self._outgoing.appendleft(unanswered)
+        if self._stopped.happened:
+            self._all_said.happen(None)
         if self._subscribed:
             self._subscribed = False
             log.info("the agent is gone ({reason})", reason=reason)
@@ -200,6 +220,12 @@ class AgentSession:
             and connection.is_writable
         ):
             connection.send(self._outgoing.popleft())
+        if self._stopped.happened and not self._outgoing and self._is_idle(connection):
+            self._all_said.happen(None)
+
+    @staticmethod
+    def _is_idle(connection: Connection | None) -> bool:
+        return connection is None or connection.unanswered is None
 
     def _drop_oldest_message(self) -> None:
         for index, call in enumerate(self._outgoing):
@@ -240,6 +266,9 @@ class AgentSession:
         self._tasks[task.task_id.value] = task
         self.events.launch(task)
 
+    def _update_call(self, status: mesos_pb2.TaskStatus) -> Call:
+        return self._call(Call.UPDATE, update=Call.Update(status=status))
+
     def _call(self, kind: Call.Type, **content: Any) -> Call:
         return Call(
             executor_id=mesos_pb2.ExecutorID(value=self.executor_id),
@@ -257,6 +286,7 @@ class _LocalConnection(WireProtocol):
     """One connection to the core's socket."""
 
     transport: Any
+    unanswered: Call | None = None
 
     def __init__(self, receive: Callable[[Event], None], resume: Callable[[], None]) -> None:
         self.lost: Happening[str] = Happening()

@@ -68,7 +68,7 @@ log = Logger()
 
 @frozen
 class ExecutorSettings:
-    """How an executor was started."""
+    """How an executor was started. `host` is how people know this host, until the agent says it."""
 
     host: str
     executor_id: str
@@ -100,6 +100,7 @@ class Executor:
     ) -> None:
         self._reactor = reactor
         self._settings = settings
+        self._host = settings.host
         self._processes = Processes(
             reactor, adopts_orphans=adopts_orphans, open_files=settings.open_files
         )
@@ -148,7 +149,7 @@ class Executor:
         log.info("ending: {reason}", reason=reason)
         await self._end_tasks(grace_s)
         await self._processes.stop()
-        self._session.stop()
+        await self._session.stop()
         self._prune_timer.cancel()
         for timer in self._lingering.values():
             timer.cancel()
@@ -174,8 +175,12 @@ class Executor:
 
     def subscribed(self, event: Event.Subscribed) -> None:
         """See `AgentEvents`."""
-        log.info("subscribed as {executor} on {host}", executor=self._settings.executor_id,
-                 host=event.agent_info.hostname or self._settings.host)  # fmt: skip
+        self._host = event.agent_info.hostname or self._host
+        log.info(
+            "subscribed as {executor} on {host}",
+            executor=self._settings.executor_id,
+            host=self._host,
+        )
         self._send(
             ExecutorAnnouncement(version=ExecutorAnnouncement.VERSION, commands=_OWN_COMMANDS)
         )
@@ -273,21 +278,21 @@ class Executor:
     def _task(self, command: AnyCommand) -> Task:
         task = self._tasks.get(command.task_id)
         if task is None:
-            raise InvalidInput(f"task {command.task_id} is not active on {self._settings.host}")
+            raise InvalidInput(f"task {command.task_id} is not active on {self._host}")
         return task
 
     async def _clean_shared_memory(self, command: CleanSharedMemoryCommand) -> None:
         words = shlex.split(self._settings.shared_memory_cleaner)
         if not words:
             raise InvalidInput(
-                f"no shared memory cleaner is set for {self._settings.host}: see `shm_cleaner`"
+                f"no shared memory cleaner is set for {self._host}: see `shm_cleaner`"
             )
         request = ProcessRequest(
             arguments=tuple(words),
             environment={
                 **self._settings.environment,
                 "O2_PARTITION": command.environment_id,
-                "O2_ROLE": self._settings.host,
+                "O2_ROLE": self._host,
             },
             directory=self._settings.directory,
             mark=CLEANER_MARK,

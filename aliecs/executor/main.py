@@ -1,9 +1,12 @@
 """`aliecs-executor`: the program beside the tasks, one for each host.
 
-Started by the core for its embedded hosts, it detaches itself at once (own session, nobody's child,
-output to a bounded log file) and then belongs to no core in particular: it looks for whoever
-listens on the socket. Options in, one line of JSON out: the process id of the detached executor and
-the start time by which it is recognised later.
+There are two ways in. Started by the core for its embedded hosts, it detaches itself at once (own
+session, nobody's child, output to a bounded log file) and then belongs to no core in particular: it
+looks for whoever listens on the socket. Options in, one line of JSON out: the process id of the
+detached executor and the start time by which it is recognised later.
+
+Started by a Mesos agent, it finds in its environment what it needs to know, and stays the agent's
+process, with its output where the agent puts it.
 """
 
 from __future__ import annotations
@@ -13,33 +16,37 @@ import json
 import os
 import resource
 import shlex
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aliecs.errors import InvalidInput
+from aliecs.executor.start import MesosStart
 from aliecs.protocol.local import process_start_time
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_INTERVAL_S = 10.0
 OPEN_FILES = 65536
+_LOCAL = ("socket", "host", "executor_id", "framework_id", "token_file", "directory")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="aliecs-executor",
-        description="Starts, drives and ends the tasks of one host, for the core that listens on a"
-        " Unix socket. Usually started by that core.",
+        description="Starts, drives and ends the tasks of one host. It is usually started by a"
+        " Mesos agent, whose environment variables (MESOS_*) tell it the rest, or by a core that"
+        " listens on a Unix socket.",
     )
-    parser.add_argument("--socket", type=Path, required=True, help="the core's local socket")
-    parser.add_argument("--host", required=True, help="the name of this host in workflows")
-    parser.add_argument("--executor-id", required=True)
-    parser.add_argument("--framework-id", required=True)
-    parser.add_argument(
-        "--token-file", type=Path, required=True, help="file with what proves us to the core"
-    )
-    parser.add_argument("--directory", type=Path, required=True, help="sandbox: logs, task files")
+    local = parser.add_argument_group("started by a core, with all of these")
+    local.add_argument("--socket", type=Path, help="the core's local socket")
+    local.add_argument("--host", help="the name of this host in workflows")
+    local.add_argument("--executor-id")
+    local.add_argument("--framework-id")
+    local.add_argument("--token-file", type=Path, help="file with what proves us to the core")
+    local.add_argument("--directory", type=Path, help="sandbox: logs, task files")
     parser.add_argument("--shell", default="/bin/sh", help="shell of tasks (default: %(default)s)")
     parser.add_argument(
         "--shm-cleaner", default="", help="command that cleans shared memory, when it is asked for"
@@ -48,7 +55,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--recovery-timeout-s",
         type=float,
         default=900.0,
-        help="end everything after so many seconds without a core (default: %(default)s)",
+        help="end everything after so many seconds without a core (default: %(default)s); a Mesos"
+        " agent has its own word for it",
     )
     parser.add_argument(
         "--stream-bytes",
@@ -71,8 +79,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--detach", action="store_true", help="leave the terminal and the parent")
     options = parser.parse_args(arguments)
-    options.socket = options.socket.absolute()
-    options.directory = options.directory.absolute()
+    missing = [f"--{name.replace('_', '-')}" for name in _LOCAL if not getattr(options, name)]
+    if options.socket and missing:
+        parser.error(f"--socket needs {', '.join(missing)} too")
+    if not options.socket and len(missing) < len(_LOCAL):
+        parser.error("--socket is missing: without it, the environment of a Mesos agent is used")
+    if options.detach and not options.socket:
+        parser.error("--detach is for a core with its --socket: a Mesos agent keeps its processes")
+    for name in ("socket", "token_file", "directory"):
+        if getattr(options, name):
+            setattr(options, name, getattr(options, name).absolute())
     if not Path(options.shell).is_absolute():
         parser.error(f"--shell needs an absolute path, not {options.shell!r}")
     try:
@@ -145,9 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment = dict(os.environ)
     options = parse(arguments)
     try:
-        token = options.token_file.read_text().strip()
+        start = MesosStart.read(environment) if options.socket is None else None
+        if start is not None:
+            adopt(options, start)
+        token = options.token_file.read_text().strip() if start is None else ""
         options.directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, InvalidInput) as error:
         sys.exit(f"aliecs-executor: {error}")
     if options.claim is not None:
         # Ours alone: a task that inherited it would hold the claim for ever.
@@ -159,11 +178,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log_file = LogFile(options.directory / "executor.log", LOG_BYTES)
         log_file.open()
     os.chdir(options.directory)
-    live(options, token, environment, log_file)
+    live(options, start, token, environment, log_file)
+
+
+def adopt(options: argparse.Namespace, start: MesosStart) -> None:
+    """What an agent says takes the place of what a core says on the command line."""
+    options.host = socket.gethostname()
+    options.executor_id = start.executor_id
+    options.framework_id = start.framework_id
+    options.directory = start.directory
+    options.recovery_timeout_s = start.patience_s
 
 
 def live(
-    options: argparse.Namespace, token: str, environment: dict[str, str], log_file: LogFile | None
+    options: argparse.Namespace,
+    start: MesosStart | None,
+    token: str,
+    environment: dict[str, str],
+    log_file: LogFile | None,
 ) -> None:
     """Run the executor to its end. The reactor and gRPC are loaded only now, after forking."""
     from twisted.internet import asyncioreactor
@@ -175,14 +207,22 @@ def live(
     from twisted.internet.task import LoopingCall
     from twisted.logger import Logger
 
-    from aliecs.executor.agent import LocalTransport
+    from aliecs.executor.agent import LocalTransport, Transport
     from aliecs.executor.executor import Executor, ExecutorSettings
+    from aliecs.executor.mesos import AgentTransport
     from aliecs.log import begin, make_observer
     from aliecs.protocol.local import Hello
 
     begin(make_observer(sys.stderr))
     log = Logger("aliecs.executor")
-    hello = Hello(host=options.host, executor_id=options.executor_id, token=token, pid=os.getpid())
+    transport: Transport
+    if start is not None:
+        transport = AgentTransport(reactor, start)
+    else:
+        hello = Hello(
+            host=options.host, executor_id=options.executor_id, token=token, pid=os.getpid()
+        )
+        transport = LocalTransport(reactor, options.socket, hello)
     settings = ExecutorSettings(
         host=options.host,
         executor_id=options.executor_id,
@@ -196,7 +236,6 @@ def live(
         environment=environment,
         open_files=raise_open_files(),
     )
-    transport = LocalTransport(reactor, options.socket, hello)
     executor = Executor(reactor, settings, transport, adopts_orphans=True)
 
     loop: Any = reactor

@@ -44,6 +44,12 @@ class FrameworkID(_message.Message):
     value: str
     def __init__(self, value: _Optional[str] = ...) -> None: ...
 
+class OfferID(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    def __init__(self, value: _Optional[str] = ...) -> None: ...
+
 class AgentID(_message.Message):
     __slots__ = ("value",)
     VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -152,7 +158,7 @@ class Attribute(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping]] = ..., text: _Optional[_Union[Value.Text, _Mapping]] = ..., set: _Optional[_Union[Value.Set, _Mapping]] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("name", "type", "scalar", "ranges", "set", "allocation_info")
+    __slots__ = ("name", "type", "scalar", "ranges", "set", "role", "allocation_info")
     class AllocationInfo(_message.Message):
         __slots__ = ("role",)
         ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -163,14 +169,16 @@ class Resource(_message.Message):
     SCALAR_FIELD_NUMBER: _ClassVar[int]
     RANGES_FIELD_NUMBER: _ClassVar[int]
     SET_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     ALLOCATION_INFO_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: Value.Type
     scalar: Value.Scalar
     ranges: Value.Ranges
     set: Value.Set
+    role: str
     allocation_info: Resource.AllocationInfo
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping]] = ..., set: _Optional[_Union[Value.Set, _Mapping]] = ..., allocation_info: _Optional[_Union[Resource.AllocationInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Value.Type, str]] = ..., scalar: _Optional[_Union[Value.Scalar, _Mapping]] = ..., ranges: _Optional[_Union[Value.Ranges, _Mapping]] = ..., set: _Optional[_Union[Value.Set, _Mapping]] = ..., role: _Optional[str] = ..., allocation_info: _Optional[_Union[Resource.AllocationInfo, _Mapping]] = ...) -> None: ...
 
 class Environment(_message.Message):
     __slots__ = ("variables",)
@@ -224,8 +232,39 @@ class CommandInfo(_message.Message):
     arguments: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, uris: _Optional[_Iterable[_Union[CommandInfo.URI, _Mapping]]] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., value: _Optional[str] = ..., user: _Optional[str] = ..., shell: _Optional[bool] = ..., arguments: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class Parameter(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class ContainerInfo(_message.Message):
+    __slots__ = ("type", "docker")
+    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        DOCKER: _ClassVar[ContainerInfo.Type]
+        MESOS: _ClassVar[ContainerInfo.Type]
+    DOCKER: ContainerInfo.Type
+    MESOS: ContainerInfo.Type
+    class DockerInfo(_message.Message):
+        __slots__ = ("image", "parameters", "force_pull_image")
+        IMAGE_FIELD_NUMBER: _ClassVar[int]
+        PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+        FORCE_PULL_IMAGE_FIELD_NUMBER: _ClassVar[int]
+        image: str
+        parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
+        force_pull_image: bool
+        def __init__(self, image: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., force_pull_image: _Optional[bool] = ...) -> None: ...
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    DOCKER_FIELD_NUMBER: _ClassVar[int]
+    type: ContainerInfo.Type
+    docker: ContainerInfo.DockerInfo
+    def __init__(self, type: _Optional[_Union[ContainerInfo.Type, str]] = ..., docker: _Optional[_Union[ContainerInfo.DockerInfo, _Mapping]] = ...) -> None: ...
+
 class ExecutorInfo(_message.Message):
-    __slots__ = ("executor_id", "data", "resources", "command", "framework_id", "name", "source", "shutdown_grace_period", "labels", "type")
+    __slots__ = ("executor_id", "data", "resources", "command", "framework_id", "name", "source", "container", "shutdown_grace_period", "labels", "type")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[ExecutorInfo.Type]
@@ -241,6 +280,7 @@ class ExecutorInfo(_message.Message):
     FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
     SHUTDOWN_GRACE_PERIOD_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -251,10 +291,11 @@ class ExecutorInfo(_message.Message):
     framework_id: FrameworkID
     name: str
     source: str
+    container: ContainerInfo
     shutdown_grace_period: DurationInfo
     labels: Labels
     type: ExecutorInfo.Type
-    def __init__(self, executor_id: _Optional[_Union[ExecutorID, _Mapping]] = ..., data: _Optional[bytes] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., command: _Optional[_Union[CommandInfo, _Mapping]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., name: _Optional[str] = ..., source: _Optional[str] = ..., shutdown_grace_period: _Optional[_Union[DurationInfo, _Mapping]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., type: _Optional[_Union[ExecutorInfo.Type, str]] = ...) -> None: ...
+    def __init__(self, executor_id: _Optional[_Union[ExecutorID, _Mapping]] = ..., data: _Optional[bytes] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., command: _Optional[_Union[CommandInfo, _Mapping]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., name: _Optional[str] = ..., source: _Optional[str] = ..., container: _Optional[_Union[ContainerInfo, _Mapping]] = ..., shutdown_grace_period: _Optional[_Union[DurationInfo, _Mapping]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., type: _Optional[_Union[ExecutorInfo.Type, str]] = ...) -> None: ...
 
 class FrameworkInfo(_message.Message):
     __slots__ = ("user", "name", "id", "failover_timeout", "checkpoint", "role", "hostname", "principal", "webui_url", "capabilities", "labels", "roles")
@@ -323,6 +364,65 @@ class AgentInfo(_message.Message):
     port: int
     def __init__(self, hostname: _Optional[str] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., id: _Optional[_Union[AgentID, _Mapping]] = ..., port: _Optional[int] = ...) -> None: ...
 
+class Address(_message.Message):
+    __slots__ = ("hostname", "ip", "port")
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    IP_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    hostname: str
+    ip: str
+    port: int
+    def __init__(self, hostname: _Optional[str] = ..., ip: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
+
+class URL(_message.Message):
+    __slots__ = ("scheme", "address", "path", "query", "fragment")
+    SCHEME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    FRAGMENT_FIELD_NUMBER: _ClassVar[int]
+    scheme: str
+    address: Address
+    path: str
+    query: _containers.RepeatedCompositeFieldContainer[Parameter]
+    fragment: str
+    def __init__(self, scheme: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., path: _Optional[str] = ..., query: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., fragment: _Optional[str] = ...) -> None: ...
+
+class MasterInfo(_message.Message):
+    __slots__ = ("id", "ip", "port", "pid", "hostname", "version", "address", "capabilities")
+    class Capability(_message.Message):
+        __slots__ = ("type",)
+        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            UNKNOWN: _ClassVar[MasterInfo.Capability.Type]
+            AGENT_UPDATE: _ClassVar[MasterInfo.Capability.Type]
+            AGENT_DRAINING: _ClassVar[MasterInfo.Capability.Type]
+            QUOTA_V2: _ClassVar[MasterInfo.Capability.Type]
+        UNKNOWN: MasterInfo.Capability.Type
+        AGENT_UPDATE: MasterInfo.Capability.Type
+        AGENT_DRAINING: MasterInfo.Capability.Type
+        QUOTA_V2: MasterInfo.Capability.Type
+        TYPE_FIELD_NUMBER: _ClassVar[int]
+        type: MasterInfo.Capability.Type
+        def __init__(self, type: _Optional[_Union[MasterInfo.Capability.Type, str]] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IP_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    ip: int
+    port: int
+    pid: str
+    hostname: str
+    version: str
+    address: Address
+    capabilities: _containers.RepeatedCompositeFieldContainer[MasterInfo.Capability]
+    def __init__(self, id: _Optional[str] = ..., ip: _Optional[int] = ..., port: _Optional[int] = ..., pid: _Optional[str] = ..., hostname: _Optional[str] = ..., version: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., capabilities: _Optional[_Iterable[_Union[MasterInfo.Capability, _Mapping]]] = ...) -> None: ...
+
 class KillPolicy(_message.Message):
     __slots__ = ("grace_period",)
     GRACE_PERIOD_FIELD_NUMBER: _ClassVar[int]
@@ -366,13 +466,109 @@ class TaskGroupInfo(_message.Message):
     tasks: _containers.RepeatedCompositeFieldContainer[TaskInfo]
     def __init__(self, tasks: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ...) -> None: ...
 
+class Offer(_message.Message):
+    __slots__ = ("id", "framework_id", "agent_id", "hostname", "resources", "executor_ids", "attributes", "url", "allocation_info")
+    class Operation(_message.Message):
+        __slots__ = ("type", "launch", "launch_group")
+        class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            UNKNOWN: _ClassVar[Offer.Operation.Type]
+            LAUNCH: _ClassVar[Offer.Operation.Type]
+            RESERVE: _ClassVar[Offer.Operation.Type]
+            UNRESERVE: _ClassVar[Offer.Operation.Type]
+            CREATE: _ClassVar[Offer.Operation.Type]
+            DESTROY: _ClassVar[Offer.Operation.Type]
+            LAUNCH_GROUP: _ClassVar[Offer.Operation.Type]
+        UNKNOWN: Offer.Operation.Type
+        LAUNCH: Offer.Operation.Type
+        RESERVE: Offer.Operation.Type
+        UNRESERVE: Offer.Operation.Type
+        CREATE: Offer.Operation.Type
+        DESTROY: Offer.Operation.Type
+        LAUNCH_GROUP: Offer.Operation.Type
+        class Launch(_message.Message):
+            __slots__ = ("task_infos",)
+            TASK_INFOS_FIELD_NUMBER: _ClassVar[int]
+            task_infos: _containers.RepeatedCompositeFieldContainer[TaskInfo]
+            def __init__(self, task_infos: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ...) -> None: ...
+        class LaunchGroup(_message.Message):
+            __slots__ = ("executor", "task_group")
+            EXECUTOR_FIELD_NUMBER: _ClassVar[int]
+            TASK_GROUP_FIELD_NUMBER: _ClassVar[int]
+            executor: ExecutorInfo
+            task_group: TaskGroupInfo
+            def __init__(self, executor: _Optional[_Union[ExecutorInfo, _Mapping]] = ..., task_group: _Optional[_Union[TaskGroupInfo, _Mapping]] = ...) -> None: ...
+        TYPE_FIELD_NUMBER: _ClassVar[int]
+        LAUNCH_FIELD_NUMBER: _ClassVar[int]
+        LAUNCH_GROUP_FIELD_NUMBER: _ClassVar[int]
+        type: Offer.Operation.Type
+        launch: Offer.Operation.Launch
+        launch_group: Offer.Operation.LaunchGroup
+        def __init__(self, type: _Optional[_Union[Offer.Operation.Type, str]] = ..., launch: _Optional[_Union[Offer.Operation.Launch, _Mapping]] = ..., launch_group: _Optional[_Union[Offer.Operation.LaunchGroup, _Mapping]] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    EXECUTOR_IDS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATION_INFO_FIELD_NUMBER: _ClassVar[int]
+    id: OfferID
+    framework_id: FrameworkID
+    agent_id: AgentID
+    hostname: str
+    resources: _containers.RepeatedCompositeFieldContainer[Resource]
+    executor_ids: _containers.RepeatedCompositeFieldContainer[ExecutorID]
+    attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
+    url: URL
+    allocation_info: Resource.AllocationInfo
+    def __init__(self, id: _Optional[_Union[OfferID, _Mapping]] = ..., framework_id: _Optional[_Union[FrameworkID, _Mapping]] = ..., agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., hostname: _Optional[str] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., executor_ids: _Optional[_Iterable[_Union[ExecutorID, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., url: _Optional[_Union[URL, _Mapping]] = ..., allocation_info: _Optional[_Union[Resource.AllocationInfo, _Mapping]] = ...) -> None: ...
+
+class Filters(_message.Message):
+    __slots__ = ("refuse_seconds",)
+    REFUSE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    refuse_seconds: float
+    def __init__(self, refuse_seconds: _Optional[float] = ...) -> None: ...
+
+class Request(_message.Message):
+    __slots__ = ("agent_id", "resources")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    agent_id: AgentID
+    resources: _containers.RepeatedCompositeFieldContainer[Resource]
+    def __init__(self, agent_id: _Optional[_Union[AgentID, _Mapping]] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ...) -> None: ...
+
+class NetworkInfo(_message.Message):
+    __slots__ = ("ip_addresses", "name")
+    class Protocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        IPv4: _ClassVar[NetworkInfo.Protocol]
+        IPv6: _ClassVar[NetworkInfo.Protocol]
+    IPv4: NetworkInfo.Protocol
+    IPv6: NetworkInfo.Protocol
+    class IPAddress(_message.Message):
+        __slots__ = ("protocol", "ip_address")
+        PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+        IP_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+        protocol: NetworkInfo.Protocol
+        ip_address: str
+        def __init__(self, protocol: _Optional[_Union[NetworkInfo.Protocol, str]] = ..., ip_address: _Optional[str] = ...) -> None: ...
+    IP_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ip_addresses: _containers.RepeatedCompositeFieldContainer[NetworkInfo.IPAddress]
+    name: str
+    def __init__(self, ip_addresses: _Optional[_Iterable[_Union[NetworkInfo.IPAddress, _Mapping]]] = ..., name: _Optional[str] = ...) -> None: ...
+
 class ContainerStatus(_message.Message):
-    __slots__ = ("executor_pid", "container_id")
+    __slots__ = ("network_infos", "executor_pid", "container_id")
+    NETWORK_INFOS_FIELD_NUMBER: _ClassVar[int]
     EXECUTOR_PID_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
+    network_infos: _containers.RepeatedCompositeFieldContainer[NetworkInfo]
     executor_pid: int
     container_id: ContainerID
-    def __init__(self, executor_pid: _Optional[int] = ..., container_id: _Optional[_Union[ContainerID, _Mapping]] = ...) -> None: ...
+    def __init__(self, network_infos: _Optional[_Iterable[_Union[NetworkInfo, _Mapping]]] = ..., executor_pid: _Optional[int] = ..., container_id: _Optional[_Union[ContainerID, _Mapping]] = ...) -> None: ...
 
 class TaskStatus(_message.Message):
     __slots__ = ("task_id", "state", "data", "message", "agent_id", "timestamp", "executor_id", "healthy", "source", "reason", "uuid", "labels", "container_status", "unreachable_time")

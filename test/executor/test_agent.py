@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from aliecs.errors import Unavailable
@@ -25,6 +27,7 @@ class FakeConnection:
     lost: Happening[str] = field(factory=Happening)
     is_writable: bool = True
     closed: bool = False
+    unanswered: Call | None = None
 
     def send(self, call: Call) -> None:
         self.calls.append(call)
@@ -46,6 +49,8 @@ class FakeTransport:
     """An agent that is there, or not."""
 
     present: bool = True
+    answer: Deferred[None] | None = None
+    """What it waits for before it answers."""
     connections: list[FakeConnection] = field(factory=list)
     attempts: int = 0
 
@@ -55,6 +60,8 @@ class FakeTransport:
         self.attempts += 1
         if not self.present:
             raise Unavailable("nobody is there")
+        if self.answer is not None:
+            await self.answer
         self.connections.append(FakeConnection(receive, resume, [call]))
         return self.connections[-1]
 
@@ -102,6 +109,9 @@ class Scene:
     @property
     def connection(self) -> FakeConnection:
         return self.transport.connections[-1]
+
+    def stop(self) -> None:
+        Deferred.fromCoroutine(self.session.stop()).addErrback(pytest.fail)
 
     def reconnect(self) -> None:
         count = len(self.transport.connections)
@@ -154,7 +164,55 @@ def test_every_event_is_passed_on() -> None:
     assert scene.heard.what == [
         "subscribed", "launch a", "launch b", "launch c", "kill a", "message hi", "shutdown",
     ]  # fmt: skip
-    scene.session.stop()
+    scene.stop()
+
+
+def test_what_happens_while_the_agent_thinks_about_a_subscription_is_told() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.session.update(status("a", 1))
+    scene.transport.answer = Deferred()
+    scene.connection.lost.happen("broken")
+    scene.clock.pump([0.1] * 5)
+    scene.session.update(status("a", 2))
+    scene.transport.answer.callback(None)
+    subscribe, *_ = scene.connection.calls
+    assert [u.status.uuid[-1] for u in subscribe.subscribe.unacknowledged_updates] == [1]
+    scene.connection.subscribed()
+    assert [call.update.status.uuid[-1] for call in scene.connection.calls[1:]] == [2]
+    scene.stop()
+
+
+def test_a_message_that_nobody_answered_is_told_again() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.session.message(b"hi")
+    scene.connection.unanswered = scene.connection.calls[-1]
+    scene.reconnect()
+    scene.connection.subscribed()
+    assert [call.message.data for call in scene.connection.calls[1:]] == [b"hi"]
+    scene.stop()
+
+
+def test_the_last_words_are_waited_for_but_not_for_ever() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.connection.is_writable = False
+    scene.session.message(b"bye")
+    scene.stop()
+    assert not scene.connection.closed
+    scene.connection.is_writable = True
+    scene.connection.resume()
+    assert scene.connection.closed
+    assert scene.connection.calls[-1].message.data == b"bye"
+
+    scene = Scene()
+    scene.connection.subscribed()
+    scene.connection.is_writable = False
+    scene.session.message(b"bye")
+    scene.stop()
+    scene.clock.advance(agent.FAREWELL_S)
+    assert scene.connection.closed
 
 
 def test_what_is_not_acknowledged_is_told_again() -> None:
@@ -174,7 +232,7 @@ def test_what_is_not_acknowledged_is_told_again() -> None:
     assert [u.status for u in again.subscribe.unacknowledged_updates] == [second]
     scene.connection.subscribed()
     assert len(scene.connection.calls) == 1
-    scene.session.stop()
+    scene.stop()
 
 
 def test_what_happens_between_subscribing_and_being_subscribed_is_sent_once() -> None:
@@ -184,7 +242,7 @@ def test_what_happens_between_subscribing_and_being_subscribed_is_sent_once() ->
     assert kinds(scene.connection) == ["SUBSCRIBE"]
     scene.connection.subscribed()
     assert kinds(scene.connection) == ["SUBSCRIBE", "UPDATE", "MESSAGE"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_what_happens_without_an_agent_waits() -> None:
@@ -197,7 +255,7 @@ def test_what_happens_without_an_agent_waits() -> None:
     assert len(subscribe.subscribe.unacknowledged_updates) == 1
     scene.connection.subscribed()
     assert [call.message.data for call in scene.connection.calls[1:]] == [b"kept"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_messages_are_bounded_and_updates_are_not_dropped_for_them() -> None:
@@ -212,7 +270,7 @@ def test_messages_are_bounded_and_updates_are_not_dropped_for_them() -> None:
     assert len(sent) == agent.MAXIMUM_MESSAGES
     assert sent[0] == b"5"
     assert len(scene.connection.calls[0].subscribe.unacknowledged_updates) == 1
-    scene.session.stop()
+    scene.stop()
 
 
 def test_updates_that_nobody_acknowledges_are_bounded() -> None:
@@ -224,7 +282,7 @@ def test_updates_that_nobody_acknowledges_are_bounded() -> None:
     updates = scene.connection.calls[0].subscribe.unacknowledged_updates
     assert len(updates) == agent.MAXIMUM_UPDATES
     assert updates[0].status.uuid == (3).to_bytes(16, "big")
-    scene.session.stop()
+    scene.stop()
 
 
 def test_an_agent_that_does_not_read_is_not_written_to() -> None:
@@ -237,14 +295,14 @@ def test_an_agent_that_does_not_read_is_not_written_to() -> None:
     scene.connection.is_writable = True
     scene.connection.resume()
     assert kinds(scene.connection) == ["SUBSCRIBE", "MESSAGE", "UPDATE"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_retries_become_rarer_and_begin_anew_after_success() -> None:
     scene = Scene(transport=FakeTransport(present=False))
     scene.clock.pump([0.01] * 950)
     assert 8 <= scene.transport.attempts <= 14
-    scene.session.stop()
+    scene.stop()
 
 
 def test_patience_ends_once_and_only_without_a_subscription() -> None:
@@ -257,14 +315,14 @@ def test_patience_ends_once_and_only_without_a_subscription() -> None:
     scene.connection.lost.happen("broken")
     scene.clock.pump([1] * 12)
     assert scene.heard.what == ["subscribed", "abandoned after 10"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_a_connection_without_a_subscription_does_not_count() -> None:
     scene = Scene()
     scene.clock.advance(11)
     assert scene.heard.what == ["abandoned after 10"]
-    scene.session.stop()
+    scene.stop()
 
 
 def test_an_error_event_leads_to_a_new_subscription() -> None:
@@ -275,14 +333,14 @@ def test_an_error_event_leads_to_a_new_subscription() -> None:
     assert first.closed
     scene.clock.pump([0.1] * 10)
     assert scene.connection is not first
-    scene.session.stop()
+    scene.stop()
 
 
 def test_stopping_says_what_is_left_and_leaves_no_timer() -> None:
     scene = Scene()
     scene.connection.subscribed()
     scene.session.update(status("a", 1))
-    scene.session.stop()
+    scene.stop()
     assert kinds(scene.connection) == ["SUBSCRIBE", "UPDATE"]
     assert scene.connection.closed
     scene.clock.pump([1] * 30)

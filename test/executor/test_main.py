@@ -29,6 +29,7 @@ def test_paths_do_not_depend_on_where_we_go() -> None:
         ("--shm-cleaner=a 'b", '--shm-cleaner "a \'b": No closing quotation'),
         ("--recovery-timeout-s=soon", "invalid float value: 'soon'"),
         ("--unknown", "unrecognized arguments: --unknown"),
+        ("--host=", "--socket needs --host too"),
     ],
 )
 def test_a_wrong_option_is_named(
@@ -36,6 +37,21 @@ def test_a_wrong_option_is_named(
 ) -> None:
     with pytest.raises(SystemExit):
         parse([*NEEDED, option])
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--host=flp001"], "--socket is missing: without it, the environment of a Mesos agent"),
+        (["--detach"], "--detach is for a core with its --socket"),
+    ],
+)
+def test_the_two_ways_in_do_not_mix(
+    options: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(options)
     assert text in capsys.readouterr().err
 
 

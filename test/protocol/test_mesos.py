@@ -1,28 +1,19 @@
-"""Our executor API against recorded conversations with real Mesos agents.
-
-The recordings are found through `ALIECS_MESOS_FIXTURES`, else beside the checkout; where neither is
-there, the records kept in this file still stand for them.
-"""
+"""Our scheduler and executor API against recorded conversations with a real master and agents."""
 
 from __future__ import annotations
 
 import base64
-import json
-import os
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf import json_format, unknown_fields
+from google.protobuf.message import Message
 
 from aliecs.interfaces import MesosState
-from aliecs.protocol import mesos_executor_pb2, mesos_pb2
-
-FIXTURES = Path(
-    os.environ.get("ALIECS_MESOS_FIXTURES")
-    or Path(__file__).parents[3] / "shared" / "fixtures" / "mesos"
-)
+from aliecs.protocol import mesos_executor_pb2, mesos_pb2, mesos_scheduler_pb2
+from test.mesos_recording import Line, lines
 
 SUBSCRIBE = "CgwKCmV4ZWN1dG9yLTESKwopZDQ0Nzg4ZDQtNDhlMS00Yzg5LTk4NGItN2ZmOWEzYTA3NGM2LTAwMDAYASIA"
 UPDATE = (
@@ -33,20 +24,25 @@ UPDATE = (
 ACKNOWLEDGED = "CAQaHAoICgZ0YXNrLTESEJftK/yR7Epio8fqPJuvZ3o="
 
 
-def conversations() -> Iterator[tuple[str, dict[str, Any]]]:
-    """All protobuf bodies between executors and agents: the folder's name and the line."""
-    for path in sorted(FIXTURES.glob("*-protobuf/conversation.jsonl")):
-        for text in path.read_text().splitlines():
-            line = json.loads(text)
-            body = line.get("body")
-            between = {line["from"], line.get("to")} == {"executor", "agent"}
-            whole = isinstance(body, dict) and "base64" in body and "body_elided" not in line
-            if between and whole:
-                yield path.parent.name, line
+def type_of(line: Line) -> type[Message] | None:
+    """What kind of message a line carries; None for what is not of these interfaces."""
+    is_call = line.kind == "request" and str(line.get("path")).startswith("/api/v1/")
+    is_event = line.kind == "record"
+    document = line.document()
+    if line.binary() is None or not isinstance(document, dict):
+        return None
+    if line.is_between_executor_and_agent and (is_call or is_event):
+        return mesos_executor_pb2.Call if is_call else mesos_executor_pb2.Event
+    # A subscription under a wrong path is one to the operator API.
+    if "get_state" in document.get("subscribed", {}) or not line.is_with_scheduler:
+        return None
+    if is_call or is_event:
+        return mesos_scheduler_pb2.Call if is_call else mesos_scheduler_pb2.Event
+    return None
 
 
 def missing_fields(recorded: Any, ours: Any, path: str = "") -> Iterator[str]:
-    """Where the recording says something that our reading does not, or something else."""
+    """Where the first says something that the second does not, or something else."""
     if isinstance(recorded, dict):
         for key, value in recorded.items():
             if not isinstance(ours, dict) or key not in ours:
@@ -59,8 +55,9 @@ def missing_fields(recorded: Any, ours: Any, path: str = "") -> Iterator[str]:
         else:
             for index, (left, right) in enumerate(zip(recorded, ours, strict=True)):
                 yield from missing_fields(left, right, f"{path}[{index}]")
-    elif isinstance(recorded, int) and not isinstance(recorded, bool) and isinstance(ours, str):
-        if str(recorded) != ours:
+    elif {type(recorded), type(ours)} == {int, str}:
+        # Integers of 64 bits are text in the one notation and numbers in the other.
+        if str(recorded) != str(ours):
             yield path
     elif recorded != ours:
         yield path
@@ -68,21 +65,26 @@ def missing_fields(recorded: Any, ours: Any, path: str = "") -> Iterator[str]:
 
 def test_recorded_conversations_are_read_in_full() -> None:
     wrong: dict[str, str] = {}
-    count = 0
-    for name, line in conversations():
-        if isinstance(line["body"].get("decoded"), dict):
-            is_call = line["from"] == "executor"
-            kind = mesos_executor_pb2.Call if is_call else mesos_executor_pb2.Event
-            data = base64.b64decode(line["body"]["base64"])
+    unknown: dict[str, str] = {}
+    count: Counter[type[Message]] = Counter()
+    for line in lines("protobuf"):
+        kind = type_of(line)
+        if kind is not None:
+            data = line.binary()
+            assert data is not None
             message = kind.FromString(data)
             ours = json_format.MessageToDict(message, preserving_proto_field_name=True)
-            for field in missing_fields(line["body"]["decoded"], ours):
-                wrong[field] = f"{name} at {line['t_ms']} ms"
+            for field in missing_fields(line.document(), ours):
+                wrong[field] = line.where
+            for field in missing_fields(ours, line.document()):
+                unknown[field] = line.where
             # A second writing keeps every byte of what the recording holds, known to us or not.
             assert kind.FromString(message.SerializeToString()) == message
-            count += 1
+            count[kind] += 1
     assert not wrong
-    assert count > 100 or not FIXTURES.exists()
+    assert not unknown
+    assert count[mesos_executor_pb2.Call] + count[mesos_executor_pb2.Event] > 350
+    assert count[mesos_scheduler_pb2.Call] + count[mesos_scheduler_pb2.Event] > 700
 
 
 @pytest.mark.parametrize("text", [SUBSCRIBE, UPDATE])
