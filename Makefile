@@ -50,11 +50,12 @@ $(TEST_STAMP): $(STAMP)
 		--config-settings editable_mode=compat --editable ".[test]"
 	@touch $@
 
-# What many environments in one core leave behind, what each task of a large one costs, and what
-# loading, configuration and a million expressions cost.
+# What many environments in one core leave behind, what each task of a large one costs, in the core
+# and in an executor, and what loading, configuration and a million expressions cost.
 bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/twenty_environments.py
 	$(BIN)/python bench/large_environment.py
+	$(BIN)/python -m bench.executor
 	$(BIN)/python bench/loading.py
 	$(BIN)/python bench/configuration.py
 	$(BIN)/python bench/expressions.py
