@@ -451,10 +451,15 @@ class SuccessionTest(LocalTest):
         other = self.claims.claim()
         assert other.first not in mine
         other.release()
+
+        def is_given_back() -> bool:
+            again = self.claims.claim()
+            again.release()
+            return again.first in mine
+
         await wait_until(lambda: not marked(self.mark))
-        again = self.claims.claim()
-        assert again.first in mine
-        again.release()
+        # A process that ends loses its environment, by which we know it, before its locks.
+        await wait_until(is_given_back)
 
     async def test_without_a_successor_executors_end_by_themselves(self) -> None:
         self.backend = self.make_backend(recovery_timeout_s=0.5)
