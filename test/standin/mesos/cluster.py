@@ -67,6 +67,8 @@ class Cluster:
         self._leader = self.masters[0]
         for master in self.masters:
             await master.start()
+        while not self.leader.has_recovered:
+            await self.sleep(0.05)
         for number in range(agents):
             await self.add_agent(port=port + masters + number if port else 0)
 
