@@ -68,6 +68,7 @@ class MesosBackend:
     link: MasterLink = field(init=False)
     _care: LoopingCall = field(init=False)
     _writing: Deferred[None] | None = field(default=None, init=False)
+    _is_writing: bool = field(default=False, init=False)
     _to_write: dict[str, str] = field(factory=dict, init=False)
 
     # --- the whole -------------------------------------------------------------------------------
@@ -281,7 +282,8 @@ class MesosBackend:
     def _remember(self, name: str, text: str) -> None:
         """Write something down, after what was written before, and no more often than needed."""
         self._to_write[name] = text
-        if self._writing is None:
+        if not self._is_writing:
+            self._is_writing = True
             self._writing = Deferred.fromCoroutine(self._write())
 
     async def _write(self) -> None:
@@ -298,7 +300,7 @@ class MesosBackend:
                     " know it; set the runtime entry aliecs/{name} to {text!r} by hand: {error}",
                     name=name, text=text, error=str(error),
                 )  # fmt: skip
-        self._writing = None
+        self._is_writing = False
 
 
 async def _awaited(result: Awaitable[None]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
@@ -185,12 +185,14 @@ class HttpWire:
             allow_redirects=False,
             unbuffered=True,
         )
+
+        def too_late(result: object, seconds: float) -> Any:
+            raise Unanswered(f"{url} did not answer within {seconds:g} s")
+
         try:
-            return await posting.addTimeout(self._timeout_s, self._reactor)
+            return await posting.addTimeout(self._timeout_s, self._reactor, too_late)
         except (ConnectError, DNSLookupError, SSL.Error) as error:
             raise Unavailable(f"{url} cannot be reached: {reason_of(error)}") from None
-        except (TimeoutError, CancelledError):
-            raise Unanswered(f"{url} did not answer within {self._timeout_s:g} s") from None
         except (
             ConnectionClosed,
             RequestTransmissionFailed,
@@ -235,8 +237,8 @@ def _trust(authority: bytes) -> Any:
         return platformTrust()
     try:
         return trustRootFromCertificates([Certificate.loadPEM(authority)])
-    except (SSL.Error, ValueError) as error:
-        raise SettingsError(f"mesosCaFile: no certificate can be read from it: {error}") from None
+    except (crypto.Error, SSL.Error, ValueError):
+        raise SettingsError("mesosCaFile: there is no certificate in it (PEM)") from None
 
 
 @implementer(IPolicyForHTTPS)
