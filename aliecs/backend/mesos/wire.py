@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     HTTPConnectionPool,
+    RequestGenerationFailed,
     RequestTransmissionFailed,
     ResponseFailed,
     ResponseNeverReceived,
@@ -154,6 +155,7 @@ class HttpWire:
         self._calls = HTTPClient(Agent(reactor, policy, timeout_s, pool=self._pool))
         once = HTTPConnectionPool(reactor, persistent=False)
         self._streams = HTTPClient(Agent(reactor, policy, timeout_s, pool=once))
+        self._waiting: set[Deferred[Any]] = set()
 
     async def open(self, url: str, body: bytes) -> tuple[Reply, Stream | None]:
         """See `Wire`."""
@@ -172,7 +174,9 @@ class HttpWire:
         return await self._reply(response)
 
     async def close(self) -> None:
-        """See `Wire`."""
+        """See `Wire`. Nobody waits any longer for what has not been answered."""
+        for waiting in tuple(self._waiting):
+            waiting.cancel()
         await self._pool.closeCachedConnections()
 
     async def _post(
@@ -189,17 +193,22 @@ class HttpWire:
         def too_late(result: object, seconds: float) -> Any:
             raise Unanswered(f"{url} did not answer within {seconds:g} s")
 
+        self._waiting.add(posting)
         try:
             return await posting.addTimeout(self._timeout_s, self._reactor, too_late)
         except (ConnectError, DNSLookupError, SSL.Error) as error:
             raise Unavailable(f"{url} cannot be reached: {reason_of(error)}") from None
         except (
             ConnectionClosed,
+            RequestGenerationFailed,
             RequestTransmissionFailed,
             ResponseFailed,
             ResponseNeverReceived,
+            CancelledError,
         ) as error:
             raise Unanswered(f"{url} did not answer: {reason_of(error)}") from None
+        finally:
+            self._waiting.discard(posting)
 
     async def _reply(self, response: Any) -> Reply:
         """The whole of a short answer; what is missing of a text does not matter."""
@@ -215,10 +224,13 @@ class HttpWire:
 
         stream = HttpStream(response, "")
         stream.read(received, lambda reason: None if done.called else done.callback(reason))
+        self._waiting.add(done)
         try:
             await done.addTimeout(self._timeout_s, self._reactor)
         except (TimeoutError, CancelledError):
             stream.close()
+        finally:
+            self._waiting.discard(done)
         location = (response.headers.getRawHeaders("Location") or [""])[0]
         text = b"".join(pieces)[:TEXT_BYTES].decode(errors="replace").strip()
         return Reply(response.code, text, location)
