@@ -126,6 +126,8 @@ class OfferDesk:
             memory_mb = len(host.executors) * self.options.executor.memory_mb
             host.cpus = max(host.cpus, free.cpus + use.cpus + of_executors)
             host.memory_mb = max(host.memory_mb, free.memory_mb + use.memory_mb + memory_mb)
+            if not host.executor_id:
+                host.executor_id = self.executors.choose(host.executors, host.attributes)
         self._wake()
 
     def _offering(self, pieces: Sequence[mesos_pb2.Offer], now_s: float) -> Iterable[KnownHost]:
@@ -200,8 +202,7 @@ class OfferDesk:
                     name=host.name,
                     address=host.name,
                     agent_id=host.agent_id,
-                    executor_id=host.executor_id
-                    or self.executors.choose(host.executors, host.attributes),
+                    executor_id=host.executor_id,
                     attributes=host.attributes,
                     connected=not host.is_away,
                     cpus=host.cpus,
@@ -258,7 +259,7 @@ class OfferDesk:
     def _make_loan(self, agent_id: str, pieces: tuple[mesos_pb2.Offer, ...]) -> Loan | None:
         host = self.hosts.heard_of(agent_id)
         pool = Pool(self._resources(pieces))
-        executor_id = host.executor_id or self.executors.choose(host.executors, host.attributes)
+        executor_id = host.executor_id
         executor = self.executors.known(executor_id) if executor_id else None
         if executor is None:
             try:

@@ -194,6 +194,7 @@ class TaskKeeper:
         elif now_s >= self._asked_s + DOUBT_S:
             self._asked_s = now_s
             away = {host.agent_id for host in self.hosts if host.is_away}
+            self._give_replaced_up()
             self.ask([task for task in self.tasks if self._is_in_doubt(task, away, now_s)])
             self._forget_hosts(now_s)
 
@@ -201,6 +202,18 @@ class TaskKeeper:
         if task.agent_id in away:
             return True
         return task.state is MesosState.TASK_STAGING and now_s >= task.since_s + DOUBT_S
+
+    def _give_replaced_up(self) -> None:
+        """A machine that came back as another agent will never say what became of tasks from
+        before; those that are to be killed need not wait for it."""
+        for host in self.hosts:
+            if self.hosts.replaced(host):
+                for task in self.tasks.of_agent(host.agent_id):
+                    if task.task_id in self._kills:
+                        self.tell_later(
+                            task.task_id, task.agent_id, MesosState.TASK_GONE,
+                            f"{host.name} has come back as another agent", "REASON_AGENT_REMOVED",
+                        )  # fmt: skip
 
     def _forget_hosts(self, now_s: float) -> None:
         for host in self.hosts:

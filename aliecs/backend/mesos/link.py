@@ -92,13 +92,13 @@ class MasterLink:
         self.drop("this core stops")
         if self._pause is not None:
             self._pause.callback(None)
+        await self.wire.close()
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.addErrback(lambda failure: log.failure("the link to Mesos", failure))
             loop.addTimeout(self.timeout_s, self.reactor)
             loop.addErrback(lambda failure: None)
             await loop
-        await self.wire.close()
 
     def drop(self, reason: str) -> None:
         """The subscription is of no use any more; another one is begun."""

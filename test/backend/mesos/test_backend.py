@@ -466,6 +466,24 @@ def test_a_kill_is_repeated_until_the_task_has_ended() -> None:
     assert len(house.master.of_type(Call.KILL)) == 4
 
 
+def test_a_kill_on_a_machine_that_came_back_as_another_agent_is_over() -> None:
+    house = House().start()
+    house.launch_one()
+    house.master.update(status("task-1", RUNNING, A))
+    house.master.update(
+        status("task-1", MesosState.TASK_UNREACHABLE, reason="REASON_AGENT_REMOVED")
+    )
+    again = piece("o2", "agent-2")
+    again.hostname = "host1"
+    house.master.offer(again)
+    house.pass_time(40)
+    assert house.observer.states("task-1") == [RUNNING]
+    house.backend.kill("task-1", "agent-1")
+    house.pass_time(40)
+    assert house.observer.states("task-1") == [RUNNING, MesosState.TASK_GONE]
+    assert [host.agent_id for host in house.backend.hosts()] == ["agent-2"]
+
+
 def test_a_kill_of_what_has_ended_is_answered_here() -> None:
     house = House().start()
     house.launch_one()
