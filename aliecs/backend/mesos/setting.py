@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from aliecs.backend.mesos.address import parse_masters
 from aliecs.backend.mesos.option import ExecutorOptions, MesosOptions
 from aliecs.errors import SettingsError
 from aliecs.settings.table import Settings
+
+MEGABYTE = 1024 * 1024
 
 
 def options_of(settings: Settings) -> MesosOptions:
@@ -44,10 +47,22 @@ def _executor(settings: Settings) -> ExecutorOptions:
         )
     return ExecutorOptions(
         path=settings.executor,
-        command=tuple(settings.executor_command),
+        command=_command(settings) if settings.executor_command else (),
         image=settings.mesos_executor_image,
         cpus=settings.executor_cpu,
         memory_mb=settings.executor_memory,
+    )
+
+
+def _command(settings: Settings) -> tuple[str, ...]:
+    """The command of our own executor, with what the settings say about tasks."""
+    cleaner = shlex.join(settings.shm_cleaner)
+    return (
+        *settings.executor_command,
+        f"--shell={settings.executor_shell}",
+        *([f"--shm-cleaner={cleaner}"] if cleaner else []),
+        f"--stream-bytes={settings.task_log_stream_mb * MEGABYTE}",
+        f"--total-bytes={settings.task_log_total_mb * MEGABYTE}",
     )
 
 

@@ -50,6 +50,26 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     assert not info.labels.labels[1].HasField("value")
 
 
+def test_our_own_executor_is_told_what_the_settings_say_about_tasks() -> None:
+    options = options_of(
+        settings(
+            executor="",
+            executor_command=("/opt/aliecs/bin/aliecs-executor",),
+            executor_shell="/bin/bash",
+            shm_cleaner=("/bin/clean", "a b"),
+            task_log_stream_mb=1,
+            task_log_total_mb=2,
+        )
+    )
+    assert list(options.executor.command) == [
+        "/opt/aliecs/bin/aliecs-executor",
+        "--shell=/bin/bash",
+        "--shm-cleaner=/bin/clean 'a b'",
+        "--stream-bytes=1048576",
+        "--total-bytes=2097152",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
