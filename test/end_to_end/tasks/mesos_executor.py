@@ -14,13 +14,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from aliecs.protocol.message import (  # noqa: E402
+from aliecs.protocol.message import (
     AnnounceTaskPid,
     CommandResponse,
     TransitionCommand,
     decode_command,
 )
-from test.standin.mesos.example import Executor  # noqa: E402
+from test.standin.mesos.example import Executor
 
 
 class ObedientExecutor(Executor):
