@@ -34,6 +34,9 @@ from aliecs.api.site import QuietSite
 from aliecs.api.stream import EventStream
 from aliecs.backend.host import HostDefinition
 from aliecs.backend.local import LocalBackend
+from aliecs.backend.mesos.backend import MesosBackend
+from aliecs.backend.mesos.option import MemoryFunctions
+from aliecs.backend.mesos.setting import options_of
 from aliecs.backend.ports import PortClaims
 from aliecs.configuration.opening import is_remote, open_configuration
 from aliecs.daemon import (
@@ -51,7 +54,7 @@ from aliecs.environment.generation import Generator
 from aliecs.environment.loading import Loaders
 from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
-from aliecs.errors import AliecsError, SettingsError, Unavailable
+from aliecs.errors import AliecsError, NotFound, SettingsError, Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.record import CoreStart
 from aliecs.integration.factory import known_factories, make_integrations
@@ -167,7 +170,7 @@ class CoreParts:
         integrations = make_integrations(settings.integration_plugins, endpoints, reactor)
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
-        backend = make_backend(settings, folder, identifiers)
+        backend = make_backend(settings, folder, identifiers, configuration)
         roster = Roster(
             backend=backend,
             bus=bus,
@@ -229,9 +232,10 @@ class CoreParts:
         await starting
 
     async def _let_go(self, backend: ITaskBackend) -> None:
-        """Hand over. A core that never served anybody has nothing to hand over, and leaves
-        nothing."""
-        await (backend.stop() if self._has_served else backend.teardown())
+        """Hand over. A core that never served anybody has nothing to hand over, and leaves nothing
+        on this machine; on a cluster are the tasks of the core before it."""
+        leaves = self._has_served or self.settings.backend != "local"
+        await (backend.stop() if leaves else backend.teardown())
 
     def _check_ports(self) -> None:
         """Every port can be had. Looked at before anything is touched: a core that cannot serve
@@ -365,9 +369,16 @@ class CoreParts:
 
 
 def make_backend(
-    settings: Settings, folder: Path, identifiers: IdentifierGenerator
-) -> LocalBackend:
+    settings: Settings,
+    folder: Path,
+    identifiers: IdentifierGenerator,
+    configuration: IConfigurationService,
+) -> ITaskBackend:
     """The backend that the settings name."""
+    if settings.backend == "mesos":
+        return MesosBackend(
+            installed_reactor, options_of(settings), runtime_memory(configuration), identifiers
+        )
     first, last = settings.local_ports
     hosts = [
         HostDefinition(
@@ -393,6 +404,21 @@ def make_backend(
         stream_bytes=settings.task_log_stream_mb * MEGABYTE,
         log_bytes=settings.task_log_total_mb * MEGABYTE,
     )
+
+
+def runtime_memory(configuration: IConfigurationService) -> MemoryFunctions:
+    """The runtime entries of the core, as a memory: `o2/runtime/aliecs/mesos_fid` and the like."""
+
+    async def read(name: str) -> str:
+        try:
+            return await configuration.runtime_get("aliecs", name)
+        except NotFound:
+            return ""
+
+    async def write(name: str, text: str) -> None:
+        await configuration.runtime_set("aliecs", name, text)
+
+    return MemoryFunctions(read, write)
 
 
 def environment_options(settings: Settings, apricot: Mapping[str, str]) -> EnvironmentOptions:

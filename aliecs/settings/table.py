@@ -204,7 +204,10 @@ class Settings:
     )
 
     backend: str = _setting(
-        choice("local"), "local", "where tasks run: `local` is this machine", section="Tasks"
+        choice("local", "mesos"),
+        "local",
+        "where tasks run: `local` is this machine, `mesos` a cluster that Apache Mesos keeps",
+        section="Tasks",
     )
     hosts: Sequence[Host] = _setting(
         HOSTS,
@@ -274,6 +277,111 @@ class Settings:
         DURATION, 90.0, "how long tasks may take for any other transition", key="transitionTimeout"
     )
 
+    executor: str = _setting(
+        TEXT,
+        "",
+        """path of the executor on Mesos agents, from where they fetch it into the sandbox; empty:
+        `executorCommand`, which has to be there""",
+        section="Mesos",
+        variable="EXEC_BINARY",
+    )
+    executor_cpu: float = _setting(
+        NUMBER,
+        0.01,
+        "cores that a Mesos executor claims",
+        key="executorCPU",
+        variable="EXEC_CPU",
+    )
+    executor_memory: float = _setting(
+        NUMBER, 256.0, "MB that a Mesos executor claims", variable="EXEC_MEMORY"
+    )
+    mesos_url: str = _setting(
+        TEXT,
+        "http://:5050/api/v1/scheduler",
+        """Mesos master; where there are several, all of them:
+        `http://one:5050,two:5050/api/v1/scheduler`""",
+        variable="MESOS_MASTER_HTTP",
+    )
+    mesos_api_timeout_s: float = _setting(
+        DURATION,
+        20.0,
+        "limit of a request to Mesos",
+        key="mesosApiTimeout",
+        variable="MESOS_CONNECT_TIMEOUT",
+    )
+    mesos_auth_mode: str = _setting(
+        choice("", "basic"),
+        "",
+        "`basic` for a user and a password",
+        variable="AUTH_MODE",
+    )
+    mesos_credentials_username: str = _setting(
+        TEXT,
+        "",
+        "Mesos user",
+        key="mesosCredentials.username",
+        variable="AUTH_USER",
+    )
+    mesos_credentials_password_file: str = _setting(
+        FILE,
+        "",
+        "file with the Mesos password",
+        key="mesosCredentials.passwordFile",
+        variable="AUTH_PASSWORD_FILE",
+    )
+    mesos_credentials_password: str = _setting(
+        FILE,
+        "",
+        "older name of `mesosCredentials.passwordFile`",
+        key="mesosCredentials.password",
+    )
+    mesos_ca_file: str = _setting(
+        FILE,
+        "",
+        """file with the certificate (PEM) of who signs Mesos masters; empty: whom this machine
+        trusts""",
+    )
+    mesos_checkpoint: bool = _setting(FLAG, True, "tasks outlive a restart of their Mesos agent")
+    mesos_executor_image: str = _setting(
+        TEXT, "", "container image of the executor", variable="EXEC_IMAGE"
+    )
+    mesos_failover_timeout_s: float = _setting(
+        DURATION,
+        1000 * 3600.0,
+        "how long Mesos keeps the tasks of a core that is away; with 0 they end at once",
+        key="mesosFailoverTimeout",
+        variable="SCHEDULER_FAILOVER_TIMEOUT",
+    )
+    mesos_framework_hostname: str = _setting(TEXT, "", "host name told to Mesos")
+    mesos_framework_name: str = _setting(
+        TEXT, "aliecs", "name told to Mesos", variable="FRAMEWORK_NAME"
+    )
+    mesos_framework_role: str = _setting(TEXT, "", "role told to Mesos")
+    mesos_framework_user: str = _setting(
+        TEXT, "root", "user told to Mesos", variable="FRAMEWORK_USER"
+    )
+    mesos_gpu_cluster_compat: bool = _setting(FLAG, False, "take Mesos agents with GPUs")
+    mesos_labels: Sequence[tuple[str, str]] = _setting(
+        LABELS, (), "labels told to Mesos: `key=value`, or maps with `key` and `value`"
+    )
+    mesos_max_refuse_seconds: float = _setting(
+        DURATION,
+        5.0,
+        "how long an offer that was not needed stays away",
+        variable="MAX_REFUSE_SECONDS",
+    )
+    mesos_principal: str = _setting(TEXT, "", "principal told to Mesos")
+    mesos_revive_burst: int = _setting(
+        integer(0), 3, "how often offers may be asked for at once", variable="REVIVE_BURST"
+    )
+    mesos_revive_wait_s: float = _setting(
+        DURATION,
+        1.0,
+        "pause between further questions for offers",
+        key="mesosReviveWait",
+        variable="REVIVE_WAIT",
+    )
+
     bookkeeping_base_uri: str = _setting(
         TEXT, "http://127.0.0.1:4000", "Bookkeeping", section="Outside services"
     )
@@ -295,118 +403,14 @@ class Settings:
         section="Accepted, without effect",
         used=False,
     )
-    executor: str = _setting(
-        TEXT, "", "path of the executor on Mesos agents", variable="EXEC_BINARY", used=False
-    )
-    executor_cpu: float = _setting(
-        NUMBER,
-        0.01,
-        "cores that a Mesos executor claims",
-        key="executorCPU",
-        variable="EXEC_CPU",
-        used=False,
-    )
-    executor_memory: float = _setting(
-        NUMBER, 256.0, "MB that a Mesos executor claims", variable="EXEC_MEMORY", used=False
-    )
-    mesos_url: str = _setting(
-        TEXT,
-        "http://:5050/api/v1/scheduler",
-        "Mesos master",
-        variable="MESOS_MASTER_HTTP",
-        used=False,
-    )
-    mesos_api_timeout_s: float = _setting(
-        DURATION,
-        20.0,
-        "limit of a request to Mesos",
-        key="mesosApiTimeout",
-        variable="MESOS_CONNECT_TIMEOUT",
-        used=False,
-    )
-    mesos_auth_mode: str = _setting(
-        choice("", "basic"),
-        "",
-        "`basic` for a user and a password",
-        variable="AUTH_MODE",
-        used=False,
-    )
-    mesos_credentials_username: str = _setting(
-        TEXT,
-        "",
-        "Mesos user",
-        key="mesosCredentials.username",
-        variable="AUTH_USER",
-        used=False,
-    )
-    mesos_credentials_password_file: str = _setting(
-        FILE,
-        "",
-        "file with the Mesos password",
-        key="mesosCredentials.passwordFile",
-        variable="AUTH_PASSWORD_FILE",
-        used=False,
-    )
-    mesos_credentials_password: str = _setting(
-        FILE,
-        "",
-        "older name of `mesosCredentials.passwordFile`",
-        key="mesosCredentials.password",
-        used=False,
-    )
-    mesos_checkpoint: bool = _setting(
-        FLAG, True, "tasks outlive a restart of their agent", used=False
-    )
     mesos_compression: bool = _setting(FLAG, False, "ask Mesos for compressed answers", used=False)
     mesos_use_system_proxy: bool = _setting(FLAG, False, "reach Mesos by the proxy", used=False)
-    mesos_executor_image: str = _setting(
-        TEXT, "", "container image of the executor", variable="EXEC_IMAGE", used=False
-    )
-    mesos_failover_timeout_s: float = _setting(
-        DURATION,
-        1000 * 3600.0,
-        "how long Mesos keeps the tasks of a core that is away",
-        key="mesosFailoverTimeout",
-        variable="SCHEDULER_FAILOVER_TIMEOUT",
-        used=False,
-    )
-    mesos_framework_hostname: str = _setting(TEXT, "", "host name told to Mesos", used=False)
-    mesos_framework_name: str = _setting(
-        TEXT, "aliecs", "name told to Mesos", variable="FRAMEWORK_NAME", used=False
-    )
-    mesos_framework_role: str = _setting(TEXT, "", "role told to Mesos", used=False)
-    mesos_framework_user: str = _setting(
-        TEXT, "root", "user told to Mesos", variable="FRAMEWORK_USER", used=False
-    )
-    mesos_gpu_cluster_compat: bool = _setting(FLAG, False, "take hosts with GPUs", used=False)
     mesos_job_restart_delay_s: float = _setting(
         DURATION,
         5.0,
         "pause before an inner job is started again",
         key="mesosJobRestartDelay",
         variable="JOB_RESTART_DELAY",
-        used=False,
-    )
-    mesos_labels: Sequence[tuple[str, str]] = _setting(
-        LABELS, (), "labels told to Mesos: maps with `key` and `value`", used=False
-    )
-    mesos_max_refuse_seconds: float = _setting(
-        DURATION,
-        5.0,
-        "how long a refused offer stays away",
-        variable="MAX_REFUSE_SECONDS",
-        used=False,
-    )
-    mesos_principal: str = _setting(TEXT, "", "principal told to Mesos", used=False)
-    mesos_revive_burst: int = _setting(
-        integer(0), 3, "revivals at once", variable="REVIVE_BURST", used=False
-    )
-    mesos_revive_wait_s: float = _setting(
-        DURATION,
-        1.0,
-        "pause between revivals",
-        key="mesosReviveWait",
-        variable="REVIVE_WAIT",
         used=False,
     )
     mesos_resource_type_metrics: bool = _setting(

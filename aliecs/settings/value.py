@@ -239,13 +239,21 @@ def _host(raw: Raw) -> Host:
 def _labels(raw: Raw) -> tuple[tuple[str, str], ...]:
     structure = _structure(raw) or []
     if not isinstance(structure, list):
-        raise ValueError("expected a list of labels, each with key and value")
-    labels = []
-    for item in structure:
-        if not isinstance(item, dict) or set(item) != {"key", "value"}:
-            raise ValueError("a label is a map with key and value")
-        labels.append((_text(item["key"]), _text(item["value"])))
-    return tuple(labels)
+        raise ValueError("expected a list of labels, each `key=value` or a map with key and value")
+    return tuple(_label(item) for item in structure)
+
+
+def _label(item: Raw) -> tuple[str, str]:
+    if isinstance(item, str):
+        found = re.fullmatch(r"\s*([^=:]*?)\s*(?:[=:]\s*(.*?)\s*)?", item, re.DOTALL)
+        key, value = (found[1], found[2] or "") if found else ("", "")
+    elif isinstance(item, dict) and set(item) == {"key", "value"}:
+        key, value = _text(item["key"]), _text(item["value"])
+    else:
+        raise ValueError("a label is `key=value` or a map with key and value")
+    if not key:
+        raise ValueError("a label has no key")
+    return key, value
 
 
 TEXT = Kind("text", _text)

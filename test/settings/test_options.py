@@ -67,4 +67,4 @@ def test_the_help_lists_what_has_an_effect() -> None:
     text = str(SettingsOptions())
     assert "--controlPort=" in text
     assert "--config=" in text
-    assert "--mesosPrincipal" not in text
+    assert "--mesosCompression" not in text

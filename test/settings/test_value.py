@@ -80,6 +80,7 @@ def test_durations_come_back_from_their_text(milliseconds: int) -> None:
         (FOLDER, "/var//lib/", "/var/lib"),
         (choice("text", "json"), "JSON", "json"),
         (LABELS, [{"key": "a", "value": "b"}], (("a", "b"),)),
+        (LABELS, ["a=b=c", "d:e", "f", "g="], (("a", "b=c"), ("d", "e"), ("f", ""), ("g", ""))),
         (LABELS, "", ()),
         (HOSTS, "flp001, epn001", (Host("flp001"), Host("epn001"))),
         (
@@ -116,6 +117,7 @@ def test_values(kind: Kind[Any], raw: Any, value: Any) -> None:
         (FOLDER, "", "a path is needed"),
         (choice("text", "json"), "xml", "expected text or json, not 'xml'"),
         (LABELS, [{"key": "a"}], "key and value"),
+        (LABELS, ["=b"], "has no key"),
         (HOSTS, ["a", "a"], "two hosts named 'a'"),
         (HOSTS, [{"name": "a", "cpu": "1"}], "not 'cpu'"),
         (HOSTS, [{"cpus": "1"}], "has no name"),
