@@ -1,4 +1,5 @@
-"""A whole core with `backend: mesos`, and a stand-in for the cluster in this process."""
+"""A whole core with `backend: mesos`, and real executors with real tasks. The cluster between them
+is a stand-in, in this process."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from test.end_to_end.core import RunningCore
+from test.end_to_end.test_demo_workflow import accounts_of
 from test.end_to_end.workflows import BASE
 from test.standin.mesos.cluster import Cluster
 from test.standin.mesos.pace import Times
@@ -24,7 +26,11 @@ pytestmark = pytest.mark.end_to_end
 
 reactor: Any = installed_reactor
 
-EXECUTOR = Path(__file__).parent / "tasks" / "mesos_executor.py"
+EXECUTOR = f"{sys.executable} -m aliecs.executor.main"
+AGENTS = {"flp001": "127.0.0.1", "flp002": "127.0.0.2", "epn001": "127.0.0.3"}
+"""Names in workflows, and in the network: all of this machine, which takes them for its own."""
+PORTS = 100
+"""Ports of each agent."""
 
 FOUR = """\
 name: four
@@ -37,24 +43,32 @@ roles:
 
 
 class MesosCoreTest(TestCase):
-    """One cluster of two agents, one core."""
+    """One cluster, one core."""
 
-    timeout = 90
+    timeout = 120
 
     async def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.cluster = Cluster(
             reactor, Path(folder.name) / "mesos", 10.0,
-            Times(ping_s=2.0, pings=2, registration_s=0.5),
+            # Processes that are told to end have real seconds for it.
+            Times(ping_s=2.0, pings=2, registration_s=0.5, executor_registration_s=200.0,
+                  executor_reregistration_s=20.0, shutdown_grace_s=100.0),
         )  # fmt: skip
-        await self.cluster.start(agents=2)
+        await self.cluster.start(agents=0)
+        for number, (name, address) in enumerate(AGENTS.items()):
+            first = 30000 + PORTS * number
+            await self.cluster.add_agent(
+                address, f"cpus:4;mem:4096;disk:10000;ports:[{first}-{first + PORTS - 1}]",
+                f"machine_id:{name};detector:{'TST' if name.startswith('flp') else 'EPN'}",
+            )  # fmt: skip
         self.core = RunningCore(
             Path(folder.name),
             settings={
                 "backend": "mesos",
                 "mesosUrl": ",".join(self.cluster.urls),
-                "executorCommand": f"{sys.executable} {EXECUTOR}",
+                "executorCommand": EXECUTOR,
                 "executorMemory": "32",
             },
             workflows={**BASE, "workflows/four.yaml": FOUR},
@@ -65,11 +79,17 @@ class MesosCoreTest(TestCase):
         process = self.core.process
         if process is not None and process.poll() is None:
             await deferToThread(self.core.stop, signal.SIGTERM)
+        executors = [one for agent in self.cluster.agents for one in agent.executors.values()]
+        for executor in executors:
+            executor.container.signal(signal.SIGTERM)
+        await self.until(lambda: not any(one.container.is_running for one in executors))
         await self.cluster.stop()
         await deferLater(reactor, 0.05, lambda: None)
+        left = await deferToThread(self.core.end_processes)
+        assert not left, left
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        deadline = reactor.seconds() + 20
+        deadline = reactor.seconds() + 30
         while not condition():
             assert reactor.seconds() < deadline, self.core.log()
             await deferLater(reactor, 0.02, lambda: None)
@@ -89,7 +109,7 @@ class MesosCoreTest(TestCase):
         tasks = await deferToThread(self.core.tasks)
         assert len(tasks) == 4
         hosts = {task.deploymentInfo.hostname for task in tasks}
-        assert hosts == {"host1.example", "host2.example"}
+        assert hosts == {"127.0.0.1", "127.0.0.2"}
         assert self.living_executors() == 2
 
         # A master that was started again costs no run.
@@ -117,3 +137,28 @@ class MesosCoreTest(TestCase):
         # Until a core takes them up, it ends the tasks of the one before it.
         await self.until(lambda: self.core.log().count("is not ours to keep") >= 4)
         await self.create_and_run()
+
+    async def test_blocks_go_from_host_to_host(self) -> None:
+        environment = await deferToThread(
+            self.core.create, "builtin/workflows/demo@main", listen_address="*"
+        )
+        assert (environment.state, environment.numberOfHosts) == ("CONFIGURED", 3), self.core.log()
+        started = await deferToThread(self.core.control, environment.id, "START_ACTIVITY")
+        run = started.currentRunNumber
+        assert (started.state, run > 0) == ("RUNNING", True), self.core.log()
+        # An agent that goes and comes back costs nothing either.
+        await self.cluster.restart_agent(self.cluster.agents[0], away_s=10.0)
+        await self.until(lambda: "host 127.0.0.1 is back" in self.core.log())
+        assert "host 127.0.0.1 is out of reach" in self.core.log()
+        stopped = await deferToThread(self.core.control, environment.id, "STOP_ACTIVITY")
+        assert stopped.state == "CONFIGURED", self.core.log()
+        accounts = await deferToThread(accounts_of, self.core, run)
+        assert set(accounts) == {"demo.flp-flp001.readout", "demo.flp-flp002.readout"}
+        for source, seen in accounts.items():
+            assert len(seen) == 3, f"{source}: {seen}"
+            assert len(set(seen)) == 1, f"{source}: {seen}"
+            assert seen[0][0] > 0
+        await deferToThread(self.core.destroy, environment.id)
+        await deferToThread(self.core.teardown)
+        await self.until(lambda: not self.living_executors())
+        assert not self.core.end_processes()
