@@ -142,6 +142,8 @@ class Replay:
     """Ours for recorded ids."""
     _ordered: set[int] = field(factory=set, init=False)
     _known: list[Executor] = field(factory=list, init=False)
+    _orders: list[tuple[Path, str]] = field(factory=list, init=False)
+    """To processes, not given yet."""
 
     async def run(self) -> list[str]:
         """Replay it all; gives what was otherwise."""
@@ -189,6 +191,10 @@ class Replay:
             await self._sleep(0.005 * self.speed)
 
     async def _do(self, line: Line) -> None:
+        is_offer = line.kind == "record" and (line.document() or {}).get("type") == "OFFERS"
+        if not is_offer:
+            # What ends a process is done once its end is looked for.
+            self._follow_orders()
         if line.kind == "note":
             await self._act(line)
         elif line.kind == "request":
@@ -264,9 +270,13 @@ class Replay:
             self.faults.append(f"{line.where}: no executor that could end")
             return
         self._ordered.add(id(executor))
-        sandbox = executor.container.sandbox
-        (sandbox / "order.new").write_text(f"{order}\n")
-        (sandbox / "order.new").rename(sandbox / "order")
+        self._orders.append((executor.container.sandbox, order))
+
+    def _follow_orders(self) -> None:
+        for sandbox, order in self._orders:
+            (sandbox / "order.new").write_text(f"{order}\n")
+            (sandbox / "order.new").rename(sandbox / "order")
+        self._orders.clear()
 
     # --- what was sent ---------------------------------------------------------------------------
 
@@ -294,9 +304,7 @@ class Replay:
             for name, value in line["headers"].items()
             if name not in ("Content-Length", "Host", "Transfer-Encoding")
         }
-        conversation.wire.request(
-            line["path"], self._body(line, kind), headers, line["method"]
-        )
+        conversation.wire.request(line["path"], self._body(line, kind), headers, line["method"])
         conversation.requests += 1
 
     def _status_of(self, request: Line) -> int:
@@ -442,9 +450,7 @@ def simplified(value: Any) -> Any:
         return sorted(listed, key=json.dumps)
     if not isinstance(value, dict):
         return value
-    simple = {
-        name: "..." if name in UNTOLD else simplified(one) for name, one in value.items()
-    }
+    simple = {name: "..." if name in UNTOLD else simplified(one) for name, one in value.items()}
     if simple.get("source") == "SOURCE_AGENT" and "uuid" in simple:
         simple["uuid"] = "..."
     if "unreachable_time" in simple:

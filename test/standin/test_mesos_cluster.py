@@ -133,6 +133,25 @@ class ClusterTestCase(TestCase):
 
         return self.run_with(test)
 
+    def test_an_executor_that_does_not_end_is_killed(self) -> Any:
+        async def test(cluster: Cluster, scheduler: Scheduler) -> None:
+            await scheduler.subscribe()
+            offer = await scheduler.offer()
+            info = task(offer)
+            info.executor.command.value = "sleep 1000 & sleep 1000"
+            await scheduler.launch(offer, info)
+            while not cluster.agents[0].executors:
+                await cluster.sleep(0.1)
+            (executor,) = cluster.agents[0].executors.values()
+            await scheduler.call(Call(type=Call.TEARDOWN))
+            started = time.monotonic()
+            while executor.container.is_running:
+                await cluster.sleep(0.1)
+            assert time.monotonic() - started > 4 / SPEED
+            assert executor.status == signal.SIGKILL
+
+        return self.run_with(test)
+
     def test_large_messages_pass(self) -> Any:
         async def test(cluster: Cluster, scheduler: Scheduler) -> None:
             offer = await self.running(scheduler)
@@ -187,15 +206,14 @@ class ClusterTestCase(TestCase):
             scheduler.info.CopyFrom(partition_aware())
             await self.running(scheduler)
             old = cluster.leader
+            stream = scheduler.stream
+            assert stream is not None
             new = await cluster.elect(1)
-            assert scheduler.stream is not None
-            await scheduler.stream.until(lambda: scheduler.stream.is_closed, "the end")
-            assert not scheduler.stream.has_ended_in_order
+            await stream.until(lambda: stream.is_closed, "the end")
+            assert not stream.has_ended_in_order
             response = await scheduler.subscribe()
             assert response.status == 307
-            assert response.headers["location"] == (
-                f"//{new.listener.address}/api/v1/scheduler"
-            )
+            assert response.headers["location"] == (f"//{new.listener.address}/api/v1/scheduler")
             assert old.listener.address != new.listener.address
             scheduler.url = new.url
             while (await scheduler.subscribe()).status == 503:

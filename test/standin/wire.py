@@ -46,6 +46,7 @@ class Wire(Protocol):
     _buffer: bytes = b""
     _reader: RecordReader = field(factory=RecordReader)
     _waiting: list[Deferred[None]] = field(factory=list)
+    transport: Any = None
 
     @classmethod
     async def connect(cls, reactor: Any, host: str, port: int) -> Wire:

@@ -127,8 +127,7 @@ class Allocator:
             resources=free.messages(shown),
             attributes=agent.info.attributes,
             executor_ids=[
-                mesos_pb2.ExecutorID(value=one)
-                for one in agent.executors_of(framework.identifier)
+                mesos_pb2.ExecutorID(value=one) for one in agent.executors_of(framework.identifier)
             ],
             url=mesos_pb2.URL(
                 scheme="http",

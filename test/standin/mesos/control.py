@@ -85,10 +85,13 @@ class Control:
         cluster, order = self.cluster, dict(order)
         agent = self._agent(order.pop("agent")) if "agent" in order else None
         if name == "misbehave":
-            (agent or cluster.leader).faults.add(order.pop("action"), **order)
+            faults = agent.faults if agent is not None else cluster.leader.faults
+            faults.add(order.pop("action"), **order)
         elif name == "behave":
-            for one in [*cluster.masters, *cluster.agents]:
-                one.faults.clear()
+            for faults in [one.faults for one in cluster.masters] + [
+                one.faults for one in cluster.agents
+            ]:
+                faults.clear()
         elif name in ("restart_master", "elect", "add_agent"):
             await getattr(cluster, name)(**order)
         elif name == "restart_agent" and agent is not None:

@@ -116,12 +116,12 @@ def from_document(kind: type[Kind], document: Any) -> Kind:
     return message
 
 
-def _is_map(field: FieldDescriptor) -> bool:
+def _is_map(field: Any) -> bool:
     kind = field.message_type
     return kind is not None and bool(kind.GetOptions().map_entry)
 
 
-def _to_value(field: FieldDescriptor, value: Any) -> Any:
+def _to_value(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return to_document(value)
     if field.enum_type is not None:
@@ -148,7 +148,7 @@ def _fill(message: Message, document: dict[str, Any]) -> None:
             _set(message, field, value)
 
 
-def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
+def _set(message: Message, field: Any, value: Any) -> None:
     target = getattr(message, field.name)
     if field.message_type is not None:
         if not isinstance(value, dict):
@@ -166,7 +166,7 @@ def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
         setattr(message, field.name, converted)
 
 
-def _from_value(field: FieldDescriptor, value: Any) -> Any:
+def _from_value(field: Any, value: Any) -> Any:
     wrong = BodyError(f"Not expecting a JSON {_name_of(value)} for field '{field.name}'")
     if field.enum_type is not None:
         if not isinstance(value, str):

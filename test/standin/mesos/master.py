@@ -42,8 +42,7 @@ def require_post(request: Request) -> None:
     if method != "POST":
         raise Refusal(
             405,
-            "405 Method Not Allowed. Expecting one of { 'POST' }, but received"
-            f" '{method}'.",
+            f"405 Method Not Allowed. Expecting one of {{ 'POST' }}, but received '{method}'.",
             ("Allow", "POST"),
         )
 
@@ -354,9 +353,7 @@ class Master:
     def recover_framework(self, identifier: str, info: FrameworkInfo) -> None:
         """An agent tells of a framework that has not subscribed yet."""
         framework = self._new_framework(info)
-        framework.removal = self.pace.later(
-            info.failover_timeout, self.remove_framework, framework
-        )
+        framework.removal = self.pace.later(info.failover_timeout, self.remove_framework, framework)
 
     def update_framework(self, framework: Framework, info: FrameworkInfo) -> None:
         """Take over what may change, and tell the agents: those send their updates again."""

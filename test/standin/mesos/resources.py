@@ -67,8 +67,7 @@ class Resources:
             for name, amount in self.scalars.items()
         }
         ranges = {
-            name: _without(value, other.ranges.get(name, ()))
-            for name, value in self.ranges.items()
+            name: _without(value, other.ranges.get(name, ())) for name, value in self.ranges.items()
         }
         return Resources(scalars, ranges)
 

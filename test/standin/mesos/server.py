@@ -43,6 +43,8 @@ class Refusal(Exception):
 class Request(http.Request):
     """One request; what is done with it is up to the listener's handler."""
 
+    channel: Any
+
     def process(self) -> None:
         """See `http.Request`."""
         listener: Listener = self.channel.factory.listener
@@ -85,9 +87,7 @@ def stream_encoding(accept: str | None) -> str:
     for encoding in ENCODINGS:
         if {encoding, "*/*", "application/*"} & set(wanted):
             return encoding
-    raise Refusal(
-        406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"
-    )
+    raise Refusal(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'")
 
 
 @define(eq=False)
@@ -208,18 +208,22 @@ class Handler(Protocol):
 class _Channel(http.HTTPChannel):
     """A connection; the listener keeps account of them."""
 
+    transport: Any
+    factory: Any
+
     def connectionMade(self) -> None:
         super().connectionMade()
         self.factory.listener.connected(self)
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Any = None) -> None:
         self.factory.listener.disconnected(self)
         super().connectionLost(reason)
 
 
 class _Factory(http.HTTPFactory):
     def __init__(self, listener: Listener) -> None:
-        super().__init__(timeout=None, reactor=listener.pace.reactor)
+        super().__init__(reactor=listener.pace.reactor)
+        self.timeOut = None
         self.listener = listener
 
     def buildProtocol(self, address: Any) -> Any:

@@ -145,13 +145,9 @@ def task_fault(
     if identifier in known_tasks:
         return f"Task has duplicate ID: {identifier}"
     if task.agent_id.value != agent_id:
-        return (
-            f"Task uses invalid agent {task.agent_id.value} while agent {agent_id} is expected"
-        )
+        return f"Task uses invalid agent {task.agent_id.value} while agent {agent_id} is expected"
     if task.HasField("executor") == task.HasField("command"):
-        return (
-            "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
-        )
+        return "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
     if not Resources.of(task.resources):
         return "Task uses no resources"
     existing = executors.get(task.executor.executor_id.value)
