@@ -13,6 +13,8 @@ from typing import Any
 from attrs import frozen
 
 RECORDINGS = Path(__file__).parent / "data" / "mesos"
+LONG_PATTERN = b"0123456789abcdef"
+LONG_BYTES = 102_400
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
@@ -61,9 +63,18 @@ class Line:
     def document(self) -> Any:
         """The body as a JSON value, in both encodings; None where it is none."""
         body = self.fields.get("body")
+        document = None if self.text() is not None else body
         if isinstance(body, dict) and "base64" in body:
-            return body.get("decoded")
-        return None if self.text() is not None else body
+            document = body.get("decoded")
+        return self._restored(document) if self.get("body_elided") else document
+
+    def _restored(self, document: Any) -> Any:
+        """With the long payload that is shortened in the recording."""
+        head = b"echo " if self["from"] in ("scheduler", "agent") else b"echo:"
+        data = (head + LONG_PATTERN * LONG_BYTES)[:LONG_BYTES]
+        kind = document["type"].lower()
+        part = {**document[kind], "data": base64.b64encode(data).decode()}
+        return {**document, kind: part}
 
     def text(self) -> str | None:
         """The body where it is plain text, else None."""

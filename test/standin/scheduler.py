@@ -59,15 +59,34 @@ class Scheduler:
         assert address.hostname is not None and address.port is not None
         return await Wire.connect(self.reactor, address.hostname, address.port)
 
+    async def subscribe_refused(self, message: str) -> None:
+        """Subscribe, and be told on the stream that this is not to be."""
+        self.stream, self._seen = await self._connect(), 0
+        call = Call(type=Call.SUBSCRIBE, framework_id=self.info.id)
+        call.subscribe.framework_info.CopyFrom(self.info)
+        self.stream.request(self._path, call.SerializeToString(), HEADERS)
+        error = (await self.event(Event.ERROR)).error
+        assert error.message == message, error.message
+
     async def call(self, call: Call) -> Response:
-        """Make a call, with the ids of the subscription."""
+        """Make a call, with the ids of the subscription, and wait for the answer."""
+        await self.begin(call)
+        assert self._calls is not None
+        return await self._calls.response(self._count - 1)
+
+    @property
+    def unanswered(self) -> int:
+        """How many calls have no answer yet."""
+        return self._count - len(self._calls.responses) if self._calls is not None else 0
+
+    async def begin(self, call: Call) -> None:
+        """Make a call."""
         if self._calls is None or self._calls.is_closed:
             self._calls, self._count = await self._connect(), 0
         call.framework_id.CopyFrom(self.info.id)
         headers = {**HEADERS, "Mesos-Stream-Id": self.stream_id}
         self._calls.request(self._path, call.SerializeToString(), headers)
         self._count += 1
-        return await self._calls.response(self._count - 1)
 
     async def event(
         self, kind: Event.Type, fits: Callable[[Event], bool] = lambda event: True
@@ -76,7 +95,7 @@ class Scheduler:
         found: list[Event] = []
 
         def look() -> bool:
-            self._take()
+            self.take()
             for event in self.events:
                 if event.type == kind and fits(event):
                     found.append(event)
@@ -88,7 +107,7 @@ class Scheduler:
         await self.stream.until(look, Event.Type.Name(kind))
         return found[0]
 
-    def _take(self) -> None:
+    def take(self) -> None:
         """Read what has come on the stream."""
         if self.stream is None or not self.stream.responses:
             return

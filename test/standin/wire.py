@@ -64,6 +64,11 @@ class Wire(Protocol):
         lines += [f"Content-Length: {len(body)}", "", ""]
         self.transport.write("\r\n".join(lines).encode() + body)
 
+    @property
+    def is_between_records(self) -> bool:
+        """False where a record of a stream has come in part."""
+        return self._reader.is_between_records and not self._buffer
+
     def close(self) -> None:
         """End the connection from this side."""
         if self.transport is not None:

@@ -201,7 +201,7 @@ class Agent:
         """The master knows the agent: it is told what it may have missed, and told it twice."""
         self.identifier = identifier
         self._flush()
-        self.pace.soon(self._flush)
+        self._flush()
         self._watch_master()
 
     def _flush(self) -> None:

@@ -58,6 +58,10 @@ class Allocator:
         self._round = pace.later(pace.times.allocation_s, self._run_round)
         self.allocate()
 
+    def hold(self) -> None:
+        """No rounds by themselves any more: only `allocate`, and those that something causes."""
+        cancel(self._round)
+
     def allocate_soon(self) -> None:
         """A round of its own, after what is being answered."""
         if self._soon is None or not self._soon.active():

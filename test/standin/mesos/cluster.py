@@ -45,12 +45,12 @@ class Cluster:
     masters: list[Master] = field(factory=list, init=False)
     agents: list[Agent] = field(factory=list, init=False)
     _leader: Master | None = field(default=None, init=False)
-    _pace: Pace = field(init=False)
+    pace: Pace = field(init=False)
     _strays: list[Executor] = field(factory=list, init=False)
     """Executors that no agent knows any more."""
 
     def __attrs_post_init__(self) -> None:
-        self._pace = Pace(self.reactor, self.speed, self.times)
+        self.pace = Pace(self.reactor, self.speed, self.times)
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -60,13 +60,15 @@ class Cluster:
         registry = Registry(self.is_replicated or masters > 1)
         for number in range(masters):
             self.masters.append(Master(
-                self._pace, registry, self.host, port + number if port else 0,
+                self.pace, registry, self.host, port + number if port else 0,
                 credentials=self.credentials,
                 leader=self._find_leader if masters > 1 else None,
             ))  # fmt: skip
         self._leader = self.masters[0]
         for master in self.masters:
             await master.start()
+        while not self.leader.has_recovered:
+            await self.sleep(0.05)
         for number in range(agents):
             await self.add_agent(port=port + masters + number if port else 0)
 
@@ -77,7 +79,7 @@ class Cluster:
         """Start one more agent; by default it is `host<number>.example`."""
         number = len(self.agents) + 1
         agent = Agent(
-            self._pace, hostname or f"host{number}.example", self.work_dir / f"agent{number}",
+            self.pace, hostname or f"host{number}.example", self.work_dir / f"agent{number}",
             self._find_leader, resources, attributes.format(number=number), self.host, port,
         )  # fmt: skip
         self.agents.append(agent)
@@ -100,7 +102,7 @@ class Cluster:
     async def sleep(self, seconds: float) -> None:
         """Wait, as long as it takes in a real cluster."""
         waiter: Deferred[None] = Deferred()
-        self._pace.later(seconds, waiter.callback, None)
+        self.pace.later(seconds, waiter.callback, None)
         await waiter
 
     # --- masters ---------------------------------------------------------------------------------

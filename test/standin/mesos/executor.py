@@ -160,12 +160,12 @@ class Executor:
         own.agent_id.value = self.agent.identifier
         if not own.HasField("timestamp"):
             own.timestamp = time.time()
-        own.container_status.CopyFrom(self.container_status())
         task = self.tasks.get(own.task_id.value)
         if task is None:
             # Passed on, but neither kept nor confirmed.
             self.agent.tell("updated", self.key[0], own, own.state)
             return
+        own.container_status.CopyFrom(self.container_status())
         self._keep(task, own)
         self.send(Event(type=Event.ACKNOWLEDGED, acknowledged=Event.Acknowledged(
             task_id=own.task_id, uuid=own.uuid

@@ -80,7 +80,8 @@ class Master:
     listener: Listener = field(init=False)
     is_running: bool = field(default=False, init=False)
     is_suspended: bool = field(default=False, init=False)
-    _has_recovered: bool = field(default=False, init=False)
+    has_recovered: bool = field(default=False, init=False)
+    """False while it answers 503."""
     _recovery: Any = field(default=None, init=False)
     _calls: Calls = field(init=False)
     _count: int = field(default=0, init=False)
@@ -117,7 +118,7 @@ class Master:
         self.allocator = Allocator(self)
         await self.listener.start()
         self.is_running = True
-        self._has_recovered = False
+        self.has_recovered = False
         if self.is_leading:
             self.lead()
 
@@ -132,7 +133,7 @@ class Master:
             self._recovered()
 
     def _recovered(self) -> None:
-        self._has_recovered = True
+        self.has_recovered = True
 
     async def kill(self) -> None:
         """End it as SIGKILL does."""
@@ -182,7 +183,7 @@ class Master:
         if path == "/redirect":
             return self._redirect("")
         if path == "/health":
-            return Answer(200 if self._has_recovered else 503)
+            return Answer(200 if self.has_recovered else 503)
         if path == "/api/v1/scheduler":
             return self._take_call(request)
         if path == "/teardown":
@@ -231,7 +232,7 @@ class Master:
         require_post(request)
         if not self.is_leading:
             return self._redirect(request.path.decode())
-        if not self._has_recovered:
+        if not self.has_recovered:
             raise Refusal(503, "Master has not finished recovery")
         encoding = encoding_of(request)
         try:

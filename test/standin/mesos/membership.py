@@ -71,7 +71,9 @@ class Agents:
         if known is not None and known.link.is_open and known.link is not link:
             known.link.is_open = False
         self._admit(link, report, known)
-        self.master.allocator.allocate_soon()
+        if known is None:
+            # One that only was disconnected waits for the next round.
+            self.master.allocator.allocate_soon()
 
     def _admit(self, link: Link, report: Report, known: AgentRecord | None) -> None:
         identifier = report.info.id.value

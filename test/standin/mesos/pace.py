@@ -24,7 +24,7 @@ class Times:
     ping_s: float = 15.0
     pings: int = 5
     """So many unanswered pings, and an agent is unreachable."""
-    recovery_s: float = 0.1
+    recovery_s: float = 0.25
     """How long a master or an agent that starts says 503."""
     registration_s: float = 0.5
     """From the start of an agent, or of a master that it can find, to its registration."""

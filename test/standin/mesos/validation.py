@@ -183,7 +183,12 @@ def _executor_fault(info: ExecutorInfo, framework_id: str, existing: ExecutorInf
     if existing is not None and existing != info:
         return (
             "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n"
-            f"{_RULER}\nExisting ExecutorInfo:\n{text_format.MessageToString(existing)}\n"
-            f"{_RULER}\nExecutorInfo:\n{text_format.MessageToString(info)}\n{_RULER}\n"
+            f"{_RULER}\nExisting ExecutorInfo:\n{_printed(existing)}\n"
+            f"{_RULER}\nExecutorInfo:\n{_printed(info)}\n{_RULER}\n"
         )
     return ""
+
+
+def _printed(info: ExecutorInfo) -> str:
+    """As protobuf prints it in C++: without `.0`."""
+    return re.sub(r"(: -?\d+)\.0$", r"\1", text_format.MessageToString(info), flags=re.MULTILINE)
