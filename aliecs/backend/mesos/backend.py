@@ -41,6 +41,8 @@ CONNECT_DEADLINE_S = 15.0
 TEARDOWN_DEADLINE_S = 40.0
 """For tasks to end by themselves; then the master ends them."""
 MEMORY_DEADLINE_S = 10.0
+REMEMBER_AGAIN_S = 30.0
+"""What could not be written down is tried again after so long."""
 POLL_S = 0.1
 
 log = Logger()
@@ -70,6 +72,7 @@ class MesosBackend:
     _writing: Deferred[None] | None = field(default=None, init=False)
     _is_writing: bool = field(default=False, init=False)
     _to_write: dict[str, str] = field(factory=dict, init=False)
+    _write_again: Any = field(default=None, init=False)
 
     # --- the whole -------------------------------------------------------------------------------
 
@@ -135,7 +138,11 @@ class MesosBackend:
         self.keeper.is_closed = True
         if self._care.running:
             self._care.stop()
+        self.desk.stop()
         await self.link.stop()
+        if self._write_again is not None and self._write_again.active():
+            self._write_again.cancel()
+            self._begin_writing()
         if self._writing is not None:
             await self._writing
 
@@ -219,7 +226,7 @@ class MesosBackend:
         self.state = "CONNECTED"
         self.retirement.forget()
         self.desk.open()
-        self.keeper.ask_for_everything()
+        self.keeper.subscribed()
 
     def event(self, event: Event) -> None:
         """See `LinkListener`."""
@@ -282,11 +289,15 @@ class MesosBackend:
     def _remember(self, name: str, text: str) -> None:
         """Write something down, after what was written before, and no more often than needed."""
         self._to_write[name] = text
+        self._begin_writing()
+
+    def _begin_writing(self) -> None:
         if not self._is_writing:
             self._is_writing = True
             self._writing = Deferred.fromCoroutine(self._write())
 
     async def _write(self) -> None:
+        failed: dict[str, str] = {}
         while self._to_write:
             name = next(iter(self._to_write))
             text = self._to_write.pop(name)
@@ -295,12 +306,17 @@ class MesosBackend:
             try:
                 await writing
             except Exception as error:
+                failed[name] = text
                 log.error(
-                    "{name} could not be written to the configuration, and the next core will not"
-                    " know it; set the runtime entry aliecs/{name} to {text!r} by hand: {error}",
+                    "{name} could not be written to the configuration, without which the next core"
+                    " begins a new framework; it is tried again, or set the runtime entry"
+                    " aliecs/{name} to {text!r} by hand: {error}",
                     name=name, text=text, error=str(error),
                 )  # fmt: skip
         self._is_writing = False
+        self._to_write = {**failed, **self._to_write}
+        if failed and self.state != "FINAL":
+            self._write_again = self.reactor.callLater(REMEMBER_AGAIN_S, self._begin_writing)
 
 
 async def _awaited(result: Awaitable[None]) -> None:

@@ -88,6 +88,7 @@ class OfferDesk:
     book: OfferBook = field(factory=OfferBook, init=False)
     _is_open: bool = field(default=False, init=False)
     _is_suppressed: bool = field(default=False, init=False)
+    _is_stopped: bool = field(default=False, init=False)
     _wanted_until_s: float = field(default=0.0, init=False)
     _offered_s: float = field(default=-1.0, init=False)
     _ration: Ration = field(init=False)
@@ -105,6 +106,11 @@ class OfferDesk:
         self._wanted_until_s = max(self._wanted_until_s, self.clock.seconds() + KEEP_S)
         self.book.forget()
         self._wake()
+
+    def stop(self) -> None:
+        """Nobody waits for offers any longer."""
+        self._is_stopped = True
+        self.close()
 
     def close(self) -> None:
         """The subscription is over."""
@@ -142,15 +148,19 @@ class OfferDesk:
     async def gather(self) -> Sequence[Offer]:
         """See `ITaskBackend.gather_offers`. Raises `Unavailable` without a master."""
         await self._until(lambda: self._is_open, CONNECTION_PATIENCE_S)
-        if not self._is_open:
-            raise Unavailable("there is no connection to a Mesos master, and so no offers")
+        self._check_open()
         begun_s = self.clock.seconds()
         if self._is_missing():
             await self._revive()
         patience_s = PATIENCE_S if len(self.hosts) else FIRST_PATIENCE_S
         await self._until(lambda: self._has_all(begun_s), patience_s)
+        self._check_open()
         self._wanted_until_s = self.clock.seconds() + KEEP_S
         return self.book.lend(self._make_loan)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise Unavailable("there is no connection to a Mesos master, and so no offers")
 
     def take_back(self, offers: Sequence[Offer]) -> None:
         """See `ITaskBackend.decline`: they are kept for the next who asks, or declined soon."""
@@ -232,7 +242,10 @@ class OfferDesk:
     async def _until(self, condition: Callable[[], bool], patience_s: float) -> None:
         """Wait for something, looking again whenever offers come, and now and then."""
         deadline_s = self.clock.seconds() + patience_s
-        while not condition() and (left_s := deadline_s - self.clock.seconds()) > 0:
+        while not condition() and not self._is_stopped:
+            left_s = deadline_s - self.clock.seconds()
+            if left_s <= 0:
+                break
             waiter: Deferred[None] = Deferred()
             self._waiting.append(waiter)
             timer = self.clock.callLater(min(left_s, QUIET_S), self._wake)
@@ -258,6 +271,8 @@ class OfferDesk:
 
     def _make_loan(self, agent_id: str, pieces: tuple[mesos_pb2.Offer, ...]) -> Loan | None:
         host = self.hosts.heard_of(agent_id)
+        if host.is_away:
+            return None
         pool = Pool(self._resources(pieces))
         executor_id = host.executor_id
         executor = self.executors.known(executor_id) if executor_id else None

@@ -104,6 +104,9 @@ class TaskKeeper:
         """An executor has ended, or there is no contact to an agent."""
         agent_id, executor_id = event.agent_id.value, event.executor_id.value
         if not executor_id:
+            if self.hosts.get(agent_id) is None and not self.tasks.of_agent(agent_id):
+                # Masters tell of all agents, also of those that nobody here has heard of.
+                return
             self.away(agent_id, "the Mesos master has no contact to it")
             return
         host = self.hosts.get(agent_id)
@@ -169,6 +172,12 @@ class TaskKeeper:
             task.is_asked = task.is_asked or again
         for message in call.reconcile(wanted):
             self._send(message, "")
+
+    def subscribed(self) -> None:
+        """A subscription has begun: what was asked and ordered before may have been forgotten."""
+        self.ask_for_everything()
+        for kill in self._kills.values():
+            kill.due_s, kill.pause_s = self.clock.seconds(), FIRST_KILL_PAUSE_S
 
     def ask_for_everything(self) -> None:
         """Ask for all tasks that the master knows, and for all that we know."""

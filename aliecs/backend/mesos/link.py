@@ -26,6 +26,8 @@ from aliecs.protocol.recordio import RecordReader
 
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 15.0
+STEADY_S = 10.0
+"""A subscription that lasted so long was a good one; the pause before the next is short."""
 SILENCES = 3.0
 """Heartbeats that may be missing."""
 HEARTBEAT_S = 15.0
@@ -76,6 +78,7 @@ class MasterLink:
     _pause: Deferred[None] | None = field(default=None, init=False)
     _watch: Any = field(default=None, init=False)
     _heard_s: float = field(default=0.0, init=False)
+    _failures: int = field(default=0, init=False)
     _told: str = field(default="", init=False)
     """The trouble that was told last; the same is not told twice."""
 
@@ -111,12 +114,16 @@ class MasterLink:
     # --- the loop --------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        failures = 0
         while not self._is_stopped:
-            was_useful, is_redirected = await self._subscribe_once()
-            failures = 0 if was_useful else failures + 1
+            try:
+                is_redirected = await self._subscribe_once()
+            except Exception:
+                log.failure("the subscription with the Mesos master")
+                self._close("a fault of this core")
+                is_redirected = False
             if not is_redirected:
-                await self._wait(min(FIRST_PAUSE_S * 2.0**failures, LAST_PAUSE_S))
+                self._failures += 1
+                await self._wait(min(FIRST_PAUSE_S * 2.0**self._failures / 2, LAST_PAUSE_S))
 
     async def _wait(self, pause_s: float) -> None:
         if self._is_stopped:
@@ -129,9 +136,9 @@ class MasterLink:
         if timer.active():
             timer.cancel()
 
-    async def _subscribe_once(self) -> tuple[bool, bool]:
-        """One subscription from its begin to its end. Gives whether there was any, and whether it
-        is to be tried elsewhere at once."""
+    async def _subscribe_once(self) -> bool:
+        """One subscription from its begin to its end. True where it is to be tried elsewhere at
+        once."""
         address = self.masters.current
         body = call.subscribe(self.listener.framework()).SerializeToString()
         try:
@@ -139,18 +146,19 @@ class MasterLink:
         except Unavailable as error:
             self.masters.failed()
             self._tell(error.message)
-            return False, False
+            return False
         if stream is None:
-            return False, self._refused(address.url, reply)
+            return self._refused(address.url, reply)
         if self._is_stopped:
             stream.close()
-            return False, False
+            return False
+        begun_s = self.reactor.seconds()
         reason = await self._follow(address.url, stream)
-        was_useful = self.is_subscribed
+        if self.is_subscribed and self.reactor.seconds() >= begun_s + STEADY_S:
+            self._failures = 0
         self._close(reason)
-        if not was_useful or reason:
-            self.masters.failed()
-        return was_useful, False
+        self.masters.failed()
+        return False
 
     def _refused(self, url: str, reply: Reply) -> bool:
         if reply.status == 307:
@@ -220,11 +228,14 @@ class MasterLink:
         elif not self.is_subscribed:
             self.drop("the master sends events before it has taken the subscription")
         elif event.type != Event.HEARTBEAT:
-            try:
-                self.listener.event(event)
-            except Exception:
-                log.failure("an event of the Mesos master was not taken: {kind}",
-                            kind=event.type)  # fmt: skip
+            self._hear(self.listener.event, event)
+
+    def _hear(self, listen: Callable[[Any], None], what: Any) -> None:
+        """A fault of who listens must not cost the subscription."""
+        try:
+            listen(what)
+        except Exception:
+            log.failure("something of the Mesos master was not taken")
 
     def _subscribed(self, event: Event.Subscribed, route: Route) -> None:
         self.is_subscribed = True
@@ -235,15 +246,15 @@ class MasterLink:
         self._watch_for(max(SILENCES * interval_s, 1.0))
         log.info("subscribed with the Mesos master at {url} as {framework}",
                  url=route.url, framework=event.framework_id.value)  # fmt: skip
-        self.listener.subscribed(event)
+        self._hear(self.listener.subscribed, event)
 
     def _error(self, message: str) -> None:
         lowered = message.lower()
         if "failed over" in lowered:
             self._is_stopped = True
-            self.listener.taken_over(message)
+            self._hear(self.listener.taken_over, message)
         elif "removed" in lowered or "completed framework" in lowered:
-            self.listener.removed(message)
+            self._hear(self.listener.removed, message)
         self.drop(f"the master says: {message}")
 
     def _close(self, reason: str) -> None:
@@ -256,7 +267,7 @@ class MasterLink:
         if not self._is_stopped:
             self._tell(reason)
         if was_subscribed:
-            self.listener.disconnected(reason)
+            self._hear(self.listener.disconnected, reason)
 
     # --- silence ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -50,6 +50,12 @@ class _Entry:
 
 
 @define(eq=False)
+class _Lane:
+    entries: deque[_Entry] = field(factory=deque)
+    is_busy: bool = False
+
+
+@define(eq=False)
 class CallQueue:
     """All lanes. `lost` is called when the answer to a call shows that the subscription is over."""
 
@@ -57,24 +63,28 @@ class CallQueue:
     wire: Wire
     lost: Callable[[str], None]
     _route: Route | None = field(default=None, init=False)
-    _lanes: list[deque[_Entry]] = field(init=False)
-    _busy: set[int] = field(factory=set, init=False)
+    _lanes: list[_Lane] = field(init=False)
     _waiting: int = field(default=0, init=False)
+    _sleeps: set[Deferred[None]] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._lanes = [deque() for _ in range(CONNECTIONS)]
+        self._lanes = [_Lane() for _ in range(CONNECTIONS)]
 
     def open(self, route: Route) -> None:
         """A subscription has begun."""
         self._route = route
 
     def close(self, reason: str) -> None:
-        """The subscription is over, and with it what was not sent yet."""
+        """The subscription is over, and with it what was not sent yet. Calls of the next one do not
+        wait for answers to those of this one."""
         self._route = None
-        entries = [entry for lane in self._lanes for entry in lane]
+        entries = [entry for lane in self._lanes for entry in lane.entries]
         for lane in self._lanes:
-            lane.clear()
+            lane.entries.clear()
+        self._lanes = [_Lane() for _ in range(CONNECTIONS)]
         self._waiting = 0
+        for sleep in tuple(self._sleeps):
+            sleep.cancel()
         for entry in entries:
             entry.done.errback(Unavailable(f"{entry.kind} was not sent: {reason}"))
 
@@ -89,21 +99,21 @@ class CallQueue:
             call.framework_id.value = framework_id
         number = zlib.crc32(subject.encode()) % len(self._lanes)
         entry = _Entry(call.SerializeToString(), Call.Type.Name(call.type), Deferred())
-        self._lanes[number].append(entry)
+        lane = self._lanes[number]
+        lane.entries.append(entry)
         self._waiting += 1
-        if number not in self._busy:
-            self._busy.add(number)
-            Deferred.fromCoroutine(self._drive(number)).addErrback(self._failed, number)
+        if not lane.is_busy:
+            lane.is_busy = True
+            Deferred.fromCoroutine(self._drive(lane)).addErrback(self._failed, lane)
         await entry.done
 
-    def _failed(self, failure: Any, number: int) -> None:
-        self._busy.discard(number)
+    def _failed(self, failure: Any, lane: _Lane) -> None:
+        lane.is_busy = False
         log.failure("calls to the Mesos master", failure)
 
-    async def _drive(self, number: int) -> None:
-        lane = self._lanes[number]
-        while lane:
-            entry = lane.popleft()
+    async def _drive(self, lane: _Lane) -> None:
+        while lane.entries:
+            entry = lane.entries.popleft()
             self._waiting -= 1
             try:
                 await self._make(entry)
@@ -114,7 +124,7 @@ class CallQueue:
                 entry.done.errback(Unanswered(f"{entry.kind}: {error}"))
             else:
                 entry.done.callback(None)
-        self._busy.discard(number)
+        lane.is_busy = False
 
     async def _make(self, entry: _Entry) -> None:
         route = self._route
@@ -136,9 +146,20 @@ class CallQueue:
                 trouble = f"{route.url} answers {reply.status}: {reply.text}"
                 self._check(entry, route, reply, trouble)
             if pause_s is not None:
-                await deferLater(self.reactor, pause_s, lambda: None)
+                await self._sleep(pause_s)
         self._lose(route, trouble)
         raise Unavailable(f"{entry.kind} was not sent: {trouble}")
+
+    async def _sleep(self, pause_s: float) -> None:
+        """Wait, unless the subscription ends."""
+        sleep = deferLater(self.reactor, pause_s, lambda: None)
+        self._sleeps.add(sleep)
+        try:
+            await sleep
+        except CancelledError:
+            pass
+        finally:
+            self._sleeps.discard(sleep)
 
     def _check(self, entry: _Entry, route: Route, reply: Reply, trouble: str) -> None:
         """Tell what is wrong with us from what is wrong with the call. Returns where the call

@@ -15,7 +15,12 @@ from attrs import define, field, frozen
 from OpenSSL import SSL, crypto
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
 from twisted.internet.protocol import Protocol as WireProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import (
@@ -196,7 +201,7 @@ class HttpWire:
         self._waiting.add(posting)
         try:
             return await posting.addTimeout(self._timeout_s, self._reactor, too_late)
-        except (ConnectError, DNSLookupError, SSL.Error) as error:
+        except (ConnectError, ConnectingCancelledError, DNSLookupError, SSL.Error) as error:
             raise Unavailable(f"{url} cannot be reached: {reason_of(error)}") from None
         except (
             ConnectionClosed,

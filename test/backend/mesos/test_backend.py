@@ -59,6 +59,29 @@ def test_without_memory_no_new_framework_is_begun() -> None:
     assert not house.master.subscriptions
 
 
+def test_what_cannot_be_remembered_is_remembered_later() -> None:
+    house = House()
+    refused = Unavailable("the tree is away")
+    house.run(house.backend.start(house.observer), 16.0)
+    house.memory.error, house.memory.texts = refused, {}
+    house.launch_one()
+    house.pass_time(35)
+    assert house.memory.texts == {}
+    house.memory.error = None
+    house.pass_time(35)
+    assert house.memory.texts.keys() == {"mesos_executors"}
+
+
+def test_what_could_not_be_remembered_is_tried_once_more_at_the_end() -> None:
+    house = House().start()
+    house.memory.error = Unavailable("the tree is away")
+    house.launch_one()
+    house.memory.error = None
+    house.run(house.backend.stop())
+    assert "mesos_executors" in house.memory.texts
+    assert house.clock.getDelayedCalls() == []
+
+
 def test_a_core_starts_without_a_master_and_finds_it_later() -> None:
     house = House()
     house.master.open_answer = lambda url: Unavailable("nobody listens")
@@ -464,6 +487,24 @@ def test_a_kill_is_repeated_until_the_task_has_ended() -> None:
     house.master.update(status("task-1", MesosState.TASK_KILLED, A))
     house.pass_time(200)
     assert len(house.master.of_type(Call.KILL)) == 4
+
+
+def test_a_new_master_is_told_of_kills_at_once() -> None:
+    house = House().start()
+    house.launch_one()
+    house.backend.kill("task-1", "agent-1")
+    house.pass_time(50)
+    before = len(house.master.of_type(Call.KILL))
+    house.master.stream.cut()
+    house.pass_time(2)
+    assert len(house.master.of_type(Call.KILL)) == before + 1
+
+
+def test_agents_that_nobody_has_heard_of_may_fail() -> None:
+    house = House().start()
+    gone = Event.Failure(agent_id=mesos_pb2.AgentID(value="agent-9"))
+    house.master.stream.push(Event(type=Event.FAILURE, failure=gone))
+    assert house.observer.events == [] and house.backend.hosts() == []
 
 
 def test_a_kill_on_a_machine_that_came_back_as_another_agent_is_over() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from aliecs.backend.mesos.address import MOST_REDIRECTS, Masters, parse_masters
 from aliecs.backend.mesos.queue import PAUSES_S
@@ -185,6 +186,19 @@ def test_a_master_that_is_not_ready_is_asked_again() -> None:
     assert house.backend.state == "CONNECTED"
 
 
+def test_stopping_waits_for_nobody() -> None:
+    house = House().start()
+    house.launch_one()
+    house.master.answer = lambda call: Reply(503, "recovery")
+    house.backend.kill("task-1", "agent-1")
+    results: list[object] = []
+    gathering = Deferred.fromCoroutine(house.backend.gather_offers())
+    gathering.addErrback(results.append)
+    house.run(house.backend.stop(), 0.2)
+    assert len(results) == 1
+    assert house.clock.getDelayedCalls() == []
+
+
 def test_a_master_that_is_never_ready_is_left() -> None:
     house = House().start()
     house.launch_one()
@@ -206,10 +220,41 @@ def test_a_master_that_is_never_ready_is_left() -> None:
 def test_a_master_that_does_not_know_us_is_subscribed_with_again(reply: Reply) -> None:
     house = House().start()
     house.launch_one()
-    house.master.answer = lambda call: reply if call.type == Call.KILL else Reply(202)
+    replies = [reply]
+    house.master.answer = lambda call: (
+        replies.pop() if call.type == Call.KILL and replies else Reply(202)
+    )
     house.backend.kill("task-1", "agent-1")
-    house.pass_time(2)
+    house.pass_time(3)
     assert len(house.master.streams) == 2
+    assert house.backend.state == "CONNECTED"
+    assert len(house.master.of_type(Call.KILL)) == 2
+
+
+def test_a_master_that_never_takes_a_call_is_not_bothered_for_ever() -> None:
+    house = House().start()
+    house.launch_one()
+    house.master.answer = lambda call: (
+        Reply(403, "is not subscribed") if call.type == Call.KILL else Reply(202)
+    )
+    house.backend.kill("task-1", "agent-1")
+    house.pass_time(300)
+    assert 10 < len(house.master.streams) < 40
+
+
+def test_calls_do_not_wait_for_answers_of_a_subscription_that_is_over() -> None:
+    house = House().start()
+    house.launch_one()
+    never: Deferred[Reply] = Deferred()
+    house.master.answer = lambda call: never if call.type == Call.KILL else Reply(202)
+    house.backend.kill("task-1", "agent-1")
+    house.backend.send("agent-1", "executor-1", b"1")
+    house.master.stream.cut()
+    house.master.answer = lambda call: Reply(202)
+    house.pass_time(1.5)
+    house.backend.send("agent-1", "executor-1", b"2")
+    assert [call.message.data for call in house.master.of_type(Call.MESSAGE)] == [b"2"]
+    never.callback(Reply(400, "The stream ID ... didn't match"))
     assert house.backend.state == "CONNECTED"
 
 

@@ -145,6 +145,14 @@ class WireTest(TestCase):
         with pytest.raises(Unanswered, match="did not answer within 1 s"):
             await self.wire.call(self.url, "stream-1", b"call")
 
+    async def test_nobody_waits_for_answers_once_it_is_closed(self) -> None:
+        self.master.mode = "silence"
+        begun_s = reactor.seconds()
+        reactor.callLater(0.1, lambda: Deferred.fromCoroutine(self.wire.close()))
+        with pytest.raises(Unanswered):
+            await self.wire.open(self.url, b"subscribe")
+        assert reactor.seconds() < begun_s + 0.9
+
     async def test_a_connection_that_is_cut_leaves_it_open_whether_the_call_arrived(self) -> None:
         self.master.mode = "cut"
         with pytest.raises(Unanswered, match="did not answer"):
