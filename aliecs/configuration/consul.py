@@ -21,7 +21,6 @@ from attrs import frozen
 from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.ssl import (
     Certificate,
     PrivateCertificate,
@@ -29,19 +28,13 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.internet.threads import deferToThread
-from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from aliecs.errors import DeadlineExceeded, Forbidden, InvalidInput, SettingsError, Unavailable
+from aliecs.protocol.http import NOT_ANSWERED, NOT_CONNECTED, reason_of
 
 REQUEST_TIMEOUT_S = 10.0
 MOST_REQUESTS = 64
@@ -55,16 +48,6 @@ _READ_IN_THREAD = 200_000
 """Bytes of an answer above which it is taken apart away from the reactor."""
 
 T = TypeVar("T")
-
-_NOT_REACHED = (
-    ConnectError,
-    ConnectionClosed,
-    DNSLookupError,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    ResponseNeverReceived,
-    SSL.Error,
-)
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -140,9 +123,9 @@ class Consul:
         started = self._turns.run(lambda: Deferred.fromCoroutine(exchange()))
         try:
             answer: Answer = await started.addTimeout(REQUEST_TIMEOUT_S, self._reactor, too_late)
-        except _NOT_REACHED as error:
+        except (*NOT_CONNECTED, *NOT_ANSWERED) as error:
             raise Unavailable(
-                f"Consul at {self.session.address} cannot be reached: {_reason(error)}"
+                f"Consul at {self.session.address} cannot be reached: {reason_of(error)}"
             ) from None
         self._check(answer, path)
         return answer
@@ -296,14 +279,6 @@ async def _content(response: Any) -> bytes:
 
     await treq.collect(response, take)
     return b"".join(pieces)
-
-
-def _reason(error: BaseException) -> str:
-    """What a person can read, of an error that may be a list of others."""
-    for failure in reversed(getattr(error, "reasons", None) or ()):
-        if isinstance(failure, Failure) and failure.value is not None:
-            return _reason(failure.value)
-    return str(error).rstrip(".") or type(error).__name__
 
 
 # --- how to log in -------------------------------------------------------------------------------

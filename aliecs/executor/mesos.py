@@ -15,25 +15,18 @@ from attrs import define, field
 from google.protobuf.message import DecodeError
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.protocol import Protocol as WireProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    ResponseNeverReceived,
-    readBody,
-)
+from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.http_headers import Headers
 
 from aliecs.errors import InvalidInput, Unavailable
 from aliecs.executor.agent import Connection
 from aliecs.executor.start import MesosStart
 from aliecs.executor.waiting import Happening
+from aliecs.protocol.http import NOT_ANSWERED, NOT_CONNECTED, reason_of
 from aliecs.protocol.mesos_executor_pb2 import Call, Event
 from aliecs.protocol.recordio import RecordReader
 
@@ -78,7 +71,7 @@ class _HttpConnection(WireProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """See `twisted.internet.protocol.Protocol`."""
-        self.lost.happen(_reason(reason.value))
+        self.lost.happen(reason_of(reason.value))
 
     # --- calls -----------------------------------------------------------------------------------
 
@@ -175,15 +168,8 @@ class AgentTransport:
 
         try:
             return await asking.addTimeout(DEADLINE_S, self._reactor, too_late)
-        except (
-            ConnectError,
-            ConnectionClosed,
-            DNSLookupError,
-            RequestTransmissionFailed,
-            ResponseFailed,
-            ResponseNeverReceived,
-        ) as error:
-            raise Unavailable(f"{self._url} cannot be reached: {_reason(error)}") from None
+        except (*NOT_CONNECTED, *NOT_ANSWERED) as error:
+            raise Unavailable(f"{self._url} cannot be reached: {reason_of(error)}") from None
 
     async def _refusal(self, response: Any) -> str:
         text = await self._text(response)
@@ -196,13 +182,5 @@ class AgentTransport:
         try:
             body: bytes = await reading.addTimeout(DEADLINE_S, self._reactor)
         except Exception as error:  # whatever broke the answer broke the connection
-            return _reason(error)
+            return reason_of(error)
         return body.decode(errors="replace").strip()
-
-
-def _reason(error: BaseException | None) -> str:
-    """What a person can read, of an error that may be a list of others."""
-    for failure in reversed(getattr(error, "reasons", None) or ()):
-        if isinstance(failure, Failure) and failure.value is not None:
-            return _reason(failure.value)
-    return str(error).rstrip(".") or type(error).__name__

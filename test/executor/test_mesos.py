@@ -48,7 +48,7 @@ COMPLETE = {
     "MESOS_FRAMEWORK_ID": "f",
     "MESOS_EXECUTOR_ID": "e",
     "MESOS_SANDBOX": "/sandbox",
-    "MESOS_DIRECTORY": "/work/sandbox",
+    "MESOS_DIRECTORY": "/agent/sandbox",
     "MESOS_AGENT_ENDPOINT": "10.1.2.3:5051",
     "MESOS_CHECKPOINT": "1",
     "MESOS_RECOVERY_TIMEOUT": "15mins",

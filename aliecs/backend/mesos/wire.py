@@ -15,12 +15,7 @@ from attrs import define, field, frozen
 from OpenSSL import SSL, crypto
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionClosed,
-    DNSLookupError,
-)
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Protocol as WireProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import (
@@ -30,19 +25,13 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from aliecs.errors import SettingsError, Unavailable
+from aliecs.protocol.http import NOT_ANSWERED, NOT_CONNECTED, reason_of
 
 PROTOBUF = "application/x-protobuf"
 STREAM_ID = "Mesos-Stream-Id"
@@ -201,16 +190,9 @@ class HttpWire:
         self._waiting.add(posting)
         try:
             return await posting.addTimeout(self._timeout_s, self._reactor, too_late)
-        except (ConnectError, ConnectingCancelledError, DNSLookupError, SSL.Error) as error:
+        except (ConnectingCancelledError, *NOT_CONNECTED) as error:
             raise Unavailable(f"{url} cannot be reached: {reason_of(error)}") from None
-        except (
-            ConnectionClosed,
-            RequestGenerationFailed,
-            RequestTransmissionFailed,
-            ResponseFailed,
-            ResponseNeverReceived,
-            CancelledError,
-        ) as error:
+        except (CancelledError, *NOT_ANSWERED) as error:
             raise Unanswered(f"{url} did not answer: {reason_of(error)}") from None
         finally:
             self._waiting.discard(posting)
@@ -239,14 +221,6 @@ class HttpWire:
         location = (response.headers.getRawHeaders("Location") or [""])[0]
         text = b"".join(pieces)[:TEXT_BYTES].decode(errors="replace").strip()
         return Reply(response.code, text, location)
-
-
-def reason_of(error: BaseException | None) -> str:
-    """What a person can read, of an error that may be a list of others."""
-    for failure in reversed(getattr(error, "reasons", None) or ()):
-        if isinstance(failure, Failure) and failure.value is not None:
-            return reason_of(failure.value)
-    return str(error).rstrip(".") or type(error).__name__
 
 
 def _trust(authority: bytes) -> Any:
