@@ -60,7 +60,6 @@ class ClusterTestCase(TestCase):
                 for one in schedulers:
                     one.close()
                 await cluster.stop()
-                await cluster.sleep(0.2)
 
         return Deferred.fromCoroutine(run())
 

@@ -351,6 +351,7 @@ class Agent:
     def _bury(self, executor: Executor, *, tell: bool) -> None:
         del self.executors[executor.key]
         if executor.is_ending:
+            executor.pause()
             return
         if tell:
             self.tell("exited", *executor.key, executor.status)

@@ -27,6 +27,7 @@ from test.standin.mesos.membership import Registry
 from test.standin.mesos.pace import Pace, Times
 
 RESOURCES = "cpus:4;mem:4096;disk:10000;ports:[30000-30100]"
+LAST_MESSAGES_S = 0.02
 ATTRIBUTES = "detector:TST;machine_type:flp;rack:{number}"
 
 
@@ -94,6 +95,10 @@ class Cluster:
             await agent.kill()
         for container in self._containers():
             container.reap()
+        # What is on its way between masters and agents arrives, and finds nobody.
+        over: Deferred[None] = Deferred()
+        self.reactor.callLater(LAST_MESSAGES_S, over.callback, None)
+        await over
 
     def _containers(self) -> list[Container]:
         executors = [*self._strays, *(one for a in self.agents for one in a.executors.values())]

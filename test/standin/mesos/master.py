@@ -82,6 +82,8 @@ class Master:
     has_recovered: bool = field(default=False, init=False)
     """False while it answers 503."""
     _recovery: Any = field(default=None, init=False)
+    _late: list[Any] = field(factory=list, init=False)
+    """Calls that are to be carried out later."""
     _calls: Calls = field(init=False)
     _count: int = field(default=0, init=False)
 
@@ -138,7 +140,8 @@ class Master:
         """End it as SIGKILL does."""
         self.is_running = False
         self.is_suspended = False
-        cancel(self._recovery)
+        for timer in (self._recovery, *self._late):
+            cancel(timer)
         self.allocator.stop()
         self.agents.stop()
         for framework in self.frameworks.values():
@@ -252,7 +255,8 @@ class Master:
             self._checked(request, call)
             request.drop()
         elif fault.action == "late":
-            self.pace.later(fault.seconds, self._carry_out_late, request, call)
+            timer = self.pace.later(fault.seconds, self._carry_out_late, request, call)
+            self._late = [*(one for one in self._late if one.active()), timer]
         return None
 
     def _carry_out_late(self, request: Request, call: Call) -> None:
