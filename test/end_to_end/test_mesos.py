@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from aliecs.backend.ports import PortClaims
 from test.end_to_end.core import RunningCore
 from test.end_to_end.test_demo_workflow import accounts_of
 from test.end_to_end.workflows import BASE
@@ -29,8 +30,6 @@ reactor: Any = installed_reactor
 EXECUTOR = f"{sys.executable} -m aliecs.executor.main"
 AGENTS = {"flp001": "127.0.0.1", "flp002": "127.0.0.2", "epn001": "127.0.0.3"}
 """Names in workflows, and in the network: all of this machine, which takes them for its own."""
-PORTS = 100
-"""Ports of each agent."""
 
 FOUR = """\
 name: four
@@ -57,10 +56,12 @@ class MesosCoreTest(TestCase):
                   executor_reregistration_s=20.0, shutdown_grace_s=100.0),
         )  # fmt: skip
         await self.cluster.start(agents=0)
-        for number, (name, address) in enumerate(AGENTS.items()):
-            first = 30000 + PORTS * number
+        for name, address in AGENTS.items():
+            # Claimed as a core does for its own hosts: others on this machine may run tasks too.
+            ports = PortClaims().claim()
+            self.addCleanup(ports.release)
             await self.cluster.add_agent(
-                address, f"cpus:4;mem:4096;disk:10000;ports:[{first}-{first + PORTS - 1}]",
+                address, f"cpus:4;mem:4096;disk:10000;ports:[{ports.first}-{ports.last}]",
                 f"machine_id:{name};detector:{'TST' if name.startswith('flp') else 'EPN'}",
             )  # fmt: skip
         self.core = RunningCore(
@@ -124,6 +125,7 @@ class MesosCoreTest(TestCase):
 
         await deferToThread(self.core.teardown)
         assert "Traceback" not in self.core.log()
+        assert self.core.log().count("no connection to a Mesos master") == 1
         await self.until(lambda: not self.living_executors())
 
     async def test_handing_over_leaves_tasks_and_framework(self) -> None:

@@ -161,7 +161,12 @@ class MesosBackend:
         deadline_s = self.reactor.seconds() + TEARDOWN_DEADLINE_S
         while len(self.tasks) and self.reactor.seconds() < deadline_s:
             await deferLater(self.reactor, POLL_S, lambda: None)
-        await self._order(call.teardown(), "")
+        self.link.is_leaving = True
+        try:
+            await self._order(call.teardown(), "")
+        except Unavailable:
+            self.link.is_leaving = False
+            raise
         self.keeper.all_gone("the framework was ended")
         await deferLater(self.reactor, 0, lambda: None)
         self.framework_id = ""

@@ -70,6 +70,8 @@ class MasterLink:
     spread: Callable[[], float] = random.random
     calls: CallQueue = field(init=False)
     is_subscribed: bool = field(default=False, init=False)
+    is_leaving: bool = field(default=False, init=False)
+    """The framework is being ended: the stream ends too, and no other is wanted."""
     _is_stopped: bool = field(default=False, init=False)
     _stream: Stream | None = field(default=None, init=False)
     _ended: Deferred[str] | None = field(default=None, init=False)
@@ -115,6 +117,9 @@ class MasterLink:
 
     async def _run(self) -> None:
         while not self._is_stopped:
+            if self.is_leaving:
+                await self._wait(FIRST_PAUSE_S)
+                continue
             try:
                 is_redirected = await self._subscribe_once()
             except Exception:
@@ -173,7 +178,7 @@ class MasterLink:
 
     def _tell(self, trouble: str) -> None:
         """Say what is wrong, once for the same thing."""
-        if trouble != self._told:
+        if trouble != self._told and not self.is_leaving:
             self._told = trouble
             log.error("no connection to a Mesos master: {trouble}; it is tried again and again, and"
                       " running tasks are not touched", trouble=trouble)  # fmt: skip
