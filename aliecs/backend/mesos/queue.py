@@ -145,7 +145,7 @@ class CallQueue:
                     return
                 trouble = f"{route.url} answers {reply.status}: {reply.text}"
                 self._check(entry, route, reply, trouble)
-            if pause_s is not None:
+            if pause_s is not None and route is self._route:
                 await self._sleep(pause_s)
         self._lose(route, trouble)
         raise Unavailable(f"{entry.kind} was not sent: {trouble}")

@@ -199,6 +199,18 @@ def test_stopping_waits_for_nobody() -> None:
     assert house.clock.getDelayedCalls() == []
 
 
+def test_a_call_that_fails_after_the_end_is_not_made_again() -> None:
+    house = House().start()
+    house.launch_one()
+    answer: Deferred[Reply] = Deferred()
+    house.master.answer = lambda call: answer
+    house.backend.kill("task-1", "agent-1")
+    house.run(house.backend.stop(), 0.2)
+    answer.callback(Reply(503, "recovery"))
+    assert house.clock.getDelayedCalls() == []
+    assert len(house.master.of_type(Call.KILL)) == 1
+
+
 def test_a_master_that_is_never_ready_is_left() -> None:
     house = House().start()
     house.launch_one()
