@@ -18,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 import treq
 from attrs import frozen
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.ssl import (
@@ -311,16 +311,18 @@ def open_session(address: str, reactor: Any, environment: Mapping[str, str]) -> 
 
 def _client_options(environment: Mapping[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
+    at_fault = "CONSUL_CACERT"
     try:
         if file := environment.get("CONSUL_CACERT", ""):
             authority = Certificate.loadPEM(_file("CONSUL_CACERT", file))
             options["trustRoot"] = trustRootFromCertificates([authority])
         if file := environment.get("CONSUL_CLIENT_CERT", ""):
             key = environment.get("CONSUL_CLIENT_KEY", "")
+            at_fault = "CONSUL_CLIENT_CERT with CONSUL_CLIENT_KEY"
             pem = _file("CONSUL_CLIENT_KEY", key) + b"\n" + _file("CONSUL_CLIENT_CERT", file)
             options["clientCertificate"] = PrivateCertificate.loadPEM(pem)
-    except (SSL.Error, ValueError) as error:
-        raise SettingsError(f"a certificate for Consul cannot be read: {error}") from None
+    except (crypto.Error, SSL.Error, ValueError) as error:
+        raise SettingsError(f"{at_fault}: this is not what a PEM file has in it: {error}") from None
     return options
 
 

@@ -196,3 +196,18 @@ def test_certificates_that_are_not_there() -> None:
         open_session("127.0.0.1:8501", reactor, environment)
     with pytest.raises(SettingsError, match="CONSUL_HTTP_TOKEN_FILE"):
         open_session("127.0.0.1:8500", reactor, {"CONSUL_HTTP_TOKEN_FILE": "/nowhere/token"})
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        (["CONSUL_CACERT"], "CONSUL_CACERT: this is not what a PEM file"),
+        (["CONSUL_CLIENT_CERT", "CONSUL_CLIENT_KEY"], "CONSUL_CLIENT_CERT with CONSUL_CLIENT_KEY"),
+    ],
+)
+def test_certificates_that_are_none(variables: list[str], named: str, tmp_path: Path) -> None:
+    file = tmp_path / "certificate.pem"
+    file.write_text("not a certificate")
+    environment = {"CONSUL_HTTP_SSL": "true", **dict.fromkeys(variables, str(file))}
+    with pytest.raises(SettingsError, match=named):
+        open_session("127.0.0.1:8501", reactor, environment)
