@@ -67,6 +67,7 @@ executor: $(TEST_STAMP)
 	@$(BIN)/python -m shiv --quiet --disable-pip-version-check --compressed \
 		--python "/usr/bin/env python$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
 		--console-script aliecs-executor --output-file $(EXECUTOR) .
+	@rm -rf build
 	@echo "$(EXECUTOR) is made."
 
 # Only after a change of a .proto file; what it generates is committed.
