@@ -64,6 +64,7 @@ bench: $(TEST_STAMP) test-tools
 # same version as here.
 executor: $(TEST_STAMP)
 	@rm -rf build  # what an earlier build has left there would come along
+	@mkdir -p $(dir $(EXECUTOR))
 	@$(BIN)/python -m shiv --quiet --disable-pip-version-check --compressed \
 		--python "/usr/bin/env python$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
 		--console-script aliecs-executor --output-file $(EXECUTOR) .

@@ -23,7 +23,7 @@ BUILD_DEADLINE_S = 240.0
 def build() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
     """The file, and the folder that has it as long as somebody has that."""
     folder = tempfile.TemporaryDirectory(prefix="aliecs-executor-file-")
-    file = Path(folder.name) / "aliecs-executor"
+    file = Path(folder.name) / "new" / "aliecs-executor"
     subprocess.run(
         ["make", "--old-file=.venv/.installed-test", "executor",
          f"BIN={Path(sys.executable).parent}", f"EXECUTOR={file}"],
