@@ -24,6 +24,7 @@ from test.standin.mesos.server import (
     Listener,
     Refusal,
     Request,
+    carry_out_faultily,
     stream_encoding,
 )
 from test.standin.mesos.validation import executor_call_fault
@@ -382,24 +383,9 @@ class Agent:
         fault = self.faults.for_call(Call.Type.Name(call.type))
         if fault is None:
             return self._carry_out(request, call)
-        if fault.action == "refuse":
-            return Answer(fault.status, fault.text)
-        if fault.action == "ignore":
-            return Answer(202)
-        if fault.action == "drop":
-            self._carry_out(request, call)
-            request.drop()
-        elif fault.action == "late":
-            self._later(fault.seconds, self._carry_out_late, request, call)
-        return None
-
-    def _carry_out_late(self, request: Request, call: Call) -> None:
-        try:
-            answer = self._carry_out(request, call)
-        except Refusal as refusal:
-            answer = refusal.answer
-        if answer is not None:
-            request.give(answer)
+        return carry_out_faultily(
+            fault, request, lambda: self._carry_out(request, call), self._later
+        )
 
     def _carry_out(self, request: Request, call: Call) -> Answer | None:
         encoding = ""

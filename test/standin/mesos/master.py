@@ -27,6 +27,7 @@ from test.standin.mesos.server import (
     Listener,
     Refusal,
     Request,
+    carry_out_faultily,
     stream_encoding,
 )
 from test.standin.mesos.validation import framework_fault, scheduler_call_fault
@@ -247,26 +248,17 @@ class Master:
         fault = self.faults.for_call(Call.Type.Name(call.type))
         if fault is None:
             return self._carry_out(request, call)
-        if fault.action == "refuse":
-            return Answer(fault.status, fault.text)
-        if fault.action == "ignore":
-            return Answer(202)
-        if fault.action == "drop":
-            self._checked(request, call)
-            request.drop()
-        elif fault.action == "late":
-            timer = self.pace.later(fault.seconds, self._carry_out_late, request, call)
-            self._late = [*(one for one in self._late if one.active()), timer]
-        return None
+        return carry_out_faultily(
+            fault, request, lambda: self._carry_out(request, call), self._later
+        )
 
-    def _carry_out_late(self, request: Request, call: Call) -> None:
-        if self.is_running:
-            try:
-                answer = self._carry_out(request, call)
-            except Refusal as refusal:
-                answer = refusal.answer
-            if answer is not None:
-                request.give(answer)
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        def while_running() -> None:
+            if self.is_running:
+                act()
+
+        timer = self.pace.later(seconds, while_running)
+        self._late = [*(one for one in self._late if one.active()), timer]
 
     def _carry_out(self, request: Request, call: Call) -> Answer | None:
         if call.type != Call.SUBSCRIBE:

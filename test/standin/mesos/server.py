@@ -314,3 +314,31 @@ class Listener:
             answer = refusal.answer
         if answer is not None:
             request.give(answer)
+
+
+def carry_out_faultily(
+    fault: Fault,
+    request: Request,
+    carry_out: Callable[[], Answer | None],
+    later: Callable[[float, Callable[[], None]], None],
+) -> Answer | None:
+    """Do with a call what a fault wants; None where it is not answered, or not yet."""
+
+    def late() -> None:
+        try:
+            answer = carry_out()
+        except Refusal as refusal:
+            answer = refusal.answer
+        if answer is not None:
+            request.give(answer)
+
+    if fault.action == "refuse":
+        return Answer(fault.status, fault.text)
+    if fault.action == "ignore":
+        return Answer(202)
+    if fault.action == "drop":
+        carry_out()
+        request.drop()
+    elif fault.action == "late":
+        later(fault.seconds, late)
+    return None
