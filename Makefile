@@ -58,7 +58,7 @@ bench: $(TEST_STAMP) test-tools
 	$(BIN)/python -m bench.executor
 	$(BIN)/python bench/loading.py
 	$(BIN)/python bench/configuration.py
-	$(BIN)/python bench/expressions.py
+	$(BIN)/python -m bench.expressions
 
 # The executor as one file, for agents that fetch it: it needs nothing but Python on its host, the
 # same version as here.

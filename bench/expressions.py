@@ -1,6 +1,6 @@
 """A million expressions: what each costs, compiled for the first time and evaluated again.
 
-    python bench/expressions.py [--evaluations 1000000]
+    python -m bench.expressions [--evaluations 1000000]
 
 For each of some typical production expressions it prints the processor time of rendering it for the
 first time, which parses and compiles it, and of rendering it again; then the memory of what a
@@ -16,10 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-from attrs import define
-
 from aliecs.language.expression import Compiler
 from aliecs.language.functions import ROLE_FUNCTIONS, Scope, make_library
+from test.language.line import LEAF
 
 TEMPLATES = (
     "{{ detector }}",
@@ -45,22 +44,6 @@ VARIABLES = {
 COLD = 2_000
 KEPT = 10_000
 """Different expressions whose memory is measured."""
-
-
-@define
-class Role:
-    """A role in a line of ancestors."""
-
-    name: str
-    parent: Role | None = None
-
-    @property
-    def path(self) -> str:
-        """The names from the root on."""
-        return self.name if self.parent is None else f"{self.parent.path}.{self.name}"
-
-
-LEAF = Role("leaf", Role("middle", Role("root")))
 
 
 def memory_bytes() -> int:

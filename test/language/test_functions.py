@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import define
 
 from aliecs.errors import DeadlineExceeded
 from aliecs.language.expression import Compiler, ExpressionError
@@ -17,6 +16,7 @@ from aliecs.language.functions import (
     make_library,
     resolve_trees,
 )
+from test.language.line import LEAF
 
 from .sources import DictSources
 
@@ -168,19 +168,6 @@ def test_dpl_errors_are_errors(call: str) -> None:
 def test_dpl_needs_a_repository() -> None:
     with pytest.raises(ExpressionError, match="unknown name dpl"):
         Scope(VARIABLES, make_library(COMPILER), SOURCES).evaluate("dpl.Generate('x')")
-
-
-@define
-class Role:
-    name: str
-    parent: Role | None = None
-
-    @property
-    def path(self) -> str:
-        return self.name if self.parent is None else f"{self.parent.path}.{self.name}"
-
-
-LEAF = Role("leaf", Role("middle", Role("root")))
 
 
 @pytest.mark.parametrize(

@@ -13,29 +13,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import define
-
 from aliecs.language.expression import Compiler, ExpressionError
 from aliecs.language.functions import ROLE_FUNCTIONS, Scope, make_library
+from test.language.line import LEAF
 from test.oracle import generate
 from test.oracle.vocabulary import VARIABLES
 
-
-@define
-class Role:
-    """A role in a line of ancestors."""
-
-    name: str
-    parent: Role | None = None
-
-    @property
-    def path(self) -> str:
-        """The names from the root on."""
-        return self.name if self.parent is None else f"{self.parent.path}.{self.name}"
-
-
 LIBRARY = make_library(Compiler(), None, ROLE_FUNCTIONS)
-SCOPE = Scope(VARIABLES, LIBRARY, role=Role("leaf", Role("middle", Role("root"))))
+SCOPE = Scope(VARIABLES, LIBRARY, role=LEAF)
 
 
 def ours(template: str) -> str | ExpressionError:
