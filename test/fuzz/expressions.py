@@ -12,8 +12,8 @@ from aliecs.language.expression import Compiler, ExpressionError
 from aliecs.language.functions import ROLE_FUNCTIONS, Library, Scope, make_library
 from aliecs.language.printing import to_text
 from test.fuzz import garbage
+from test.language.line import Role
 from test.oracle import expressions, vocabulary
-from test.oracle.comparing import Role
 
 name = "expressions"
 LEAF = Role("leaf", Role("middle", Role("root")))
