@@ -12,11 +12,10 @@ from aliecs.language.expression import Compiler, ExpressionError
 from aliecs.language.functions import ROLE_FUNCTIONS, Library, Scope, make_library
 from aliecs.language.printing import to_text
 from test.fuzz import garbage
-from test.language.line import Role
+from test.language.line import LEAF
 from test.oracle import expressions, vocabulary
 
 name = "expressions"
-LEAF = Role("leaf", Role("middle", Role("root")))
 COMPILER_LIFE = 400
 """Cases after which a new compiler is taken, so that what it keeps does not count as growth."""
 
