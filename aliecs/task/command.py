@@ -85,6 +85,8 @@ class _Order:
     what: str
     waiting: dict[str, Task]
     over: Callable[[_Order], None]
+    destination: State | None = None
+    """Where a transition leads."""
     done: Deferred[Outcome] = field(factory=Deferred)
     failures: list[TaskFailure] = field(factory=list)
     timers: list[IDelayedCall] = field(factory=list)
@@ -142,7 +144,7 @@ class Commander:
         """Take tasks through one event of their machine, at most `timeout_s`."""
         if not tasks:
             return Outcome(())
-        order = self._open(step.event, tasks)
+        order = self._open(step.event, tasks, step.destination)
         order.timers.append(self.clock.callLater(timeout_s, order.expire, timeout_s))
 
         def encode(task: Task) -> bytes:
@@ -192,8 +194,12 @@ class Commander:
         if response.error:
             order.fail(task, response.error)
         elif response.name == "MesosCommand_Transition":
-            # An executor that reports success has seen the destination.
-            order.succeed(task)
+            state = State.parse(response.state) if response.state else order.destination
+            if state is order.destination:
+                order.succeed(task)
+            else:
+                # The reference's executor reports success also where it has done nothing.
+                order.fail(task, f"{order.what} left it in {response.state}")
 
     def hook_ended(self, task: Task, result: BasicTaskTerminated) -> None:
         """The process of a hook ended."""
@@ -217,8 +223,9 @@ class Commander:
 
     # --- inside ----------------------------------------------------------------------------
 
-    def _open(self, what: str, tasks: Sequence[Task]) -> _Order:
-        order = _Order(new_xid(), what, {task.id: task for task in tasks}, self._over)
+    def _open(self, what: str, tasks: Sequence[Task], destination: State | None = None) -> _Order:
+        waiting = {task.id: task for task in tasks}
+        order = _Order(new_xid(), what, waiting, self._over, destination)
         self._orders[order.id] = order
         for task in tasks:
             self._by_task.setdefault(task.id, []).append(order)

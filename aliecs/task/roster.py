@@ -31,11 +31,13 @@ from aliecs.protocol.message import (
     CommandResponse,
     DeviceEvent,
     DeviceEventType,
+    ExecutorAnnouncement,
     MessageError,
     TaskLogCommand,
     decode_executor_message,
     target,
 )
+from aliecs.task.ability import Abilities, unable
 from aliecs.task.command import Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.pace import Pace
@@ -46,9 +48,6 @@ KILL_DEADLINE_S = 40.0
 """Longer than the slowest kill sequence of an executor (26 s)."""
 
 IDLE_SWEEP_S = 5.0
-
-ANSWER_DEADLINE_S = 10.0
-"""How long an executor may take to answer a question."""
 
 CLEANER_DEADLINE_S = 30.0
 """How long the shared memory cleaner of one host may take."""
@@ -74,12 +73,14 @@ class Roster:
     _deployer: Deployer = field(init=False)
     _ends: dict[str, list[Deferred[None]]] = field(init=False, factory=dict)
     _questions: dict[str, Deferred[CommandResponse]] = field(init=False, factory=dict)
+    _abilities: Abilities = field(init=False)
     _graces: dict[str, IDelayedCall] = field(init=False, factory=dict)
     _sweep: LoopingCall = field(init=False)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
         self.pace = Pace(self.clock)
+        self._abilities = Abilities(self.clock)
         self._commander = Commander(self.backend, self.clock, self.pace)
         self._deployer = Deployer(
             backend=self.backend,
@@ -198,7 +199,8 @@ class Roster:
                 stream=stream,
                 tail_bytes=tail_bytes,
             ),
-            ANSWER_DEADLINE_S,
+            self._abilities.deadline_s(task.executor_id),
+            "tell what its tasks write",
         )
         return response.output
 
@@ -212,7 +214,10 @@ class Roster:
                     environment_id=environment_id,
                     targets=(target(info.agent_id, info.executor_id, ""),),
                 )
-                return await self._ask(info.agent_id, info.executor_id, command, CLEANER_DEADLINE_S)
+                return await self._ask(
+                    info.agent_id, info.executor_id, command, CLEANER_DEADLINE_S,
+                    "clean shared memory",
+                )  # fmt: skip
         raise Unavailable(f"there is no host {host}")
 
     # --- what is heard (ITaskObserver) -----------------------------------------------------
@@ -255,9 +260,12 @@ class Roster:
                 task.pid = message.pid
         elif isinstance(message, DeviceEvent):
             self._device_event(message)
+        elif isinstance(message, ExecutorAnnouncement):
+            self._abilities.announced(executor_id, message)
 
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         """See `ITaskObserver`."""
+        self._abilities.forget(executor_id)
         for task in tuple(self._tasks.values()):
             if task.executor_id == executor_id and task.living:
                 self._ended(task, MesosState.TASK_LOST, f"executor on {host} ended: {reason}")
@@ -445,19 +453,34 @@ class Roster:
         executor_id: str,
         question: TaskLogCommand | CleanSharedMemoryCommand,
         deadline_s: float,
+        what: str,
     ) -> CommandResponse:
-        """Ask an executor something that is no transition, and wait for the answer."""
+        """Ask an executor for something that is no transition, in words `what`, and wait for the
+        answer. The reference's executors never answer."""
+        self._abilities.check(executor_id, question.name, what)
         answer: Deferred[CommandResponse] = Deferred()
         self._questions[question.id] = answer
-        late = Unavailable(f"executor {executor_id} did not answer within {deadline_s:g} s")
-        timer = self.clock.callLater(deadline_s, answer.errback, late)
+        late = self.clock.callLater(
+            deadline_s, self._is_late, answer, executor_id, deadline_s, what
+        )
         try:
             self.backend.send(agent_id, executor_id, question.encode())
             response = await answer
         finally:
             self._questions.pop(question.id, None)
-            if timer.active():
-                timer.cancel()
+            if late.active():
+                late.cancel()
+        self._abilities.answered(executor_id)
         if response.error:
             raise Unavailable(f"executor {executor_id}: {response.error}")
         return response
+
+    def _is_late(
+        self, answer: Deferred[CommandResponse], executor_id: str, seconds: float, what: str
+    ) -> None:
+        self._abilities.was_silent(executor_id)
+        if self._abilities.has_announced(executor_id):
+            error = Unavailable(f"executor {executor_id} did not answer within {seconds:g} s")
+        else:
+            error = unable(executor_id, what)
+        answer.errback(error)
