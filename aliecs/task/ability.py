@@ -17,6 +17,8 @@ ANSWER_DEADLINE_S = 10.0
 """How long an executor may take to answer a question."""
 UNANNOUNCED_DEADLINE_S = 3.0
 """The same, of one that may not know it."""
+LAUNCH_PATIENCE_S = 80.0
+"""The reference's executor gives a task up that has not come up after 75 s."""
 SILENCE_S = 300.0
 """One that did not answer is asked again after so long."""
 
@@ -28,6 +30,8 @@ class Abilities:
     clock: IReactorTime
     _announced: dict[str, frozenset[str]] = field(factory=dict, init=False)
     """Names of commands, by executor id."""
+    _has_run: set[str] = field(factory=set, init=False)
+    """Executors that have tasks, or had."""
     _silent_since_s: dict[str, float] = field(factory=dict, init=False)
 
     def announced(self, executor_id: str, announcement: ExecutorAnnouncement) -> None:
@@ -47,7 +51,17 @@ class Abilities:
     def forget(self, executor_id: str) -> None:
         """It has ended."""
         self._announced.pop(executor_id, None)
+        self._has_run.discard(executor_id)
         self._silent_since_s.pop(executor_id, None)
+
+    def has_run(self, executor_id: str) -> None:
+        """A task of it runs."""
+        self._has_run.add(executor_id)
+
+    def can_end_launches(self, executor_id: str) -> bool:
+        """False where an executor may end with all of its tasks when it is told to kill one that
+        is not up yet, as the reference's does: one with other tasks that has announced nothing."""
+        return executor_id in self._announced or executor_id not in self._has_run
 
     def has_announced(self, executor_id: str) -> bool:
         """True where it has said what it can do."""

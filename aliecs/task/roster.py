@@ -37,11 +37,12 @@ from aliecs.protocol.message import (
     decode_executor_message,
     target,
 )
-from aliecs.task.ability import Abilities, unable
+from aliecs.task.ability import LAUNCH_PATIENCE_S, Abilities
 from aliecs.task.command import Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
+from aliecs.task.question import Questions
 from aliecs.task.task import Phase, Task, TaskEnd
 
 KILL_DEADLINE_S = 40.0
@@ -72,8 +73,10 @@ class Roster:
     _commander: Commander = field(init=False)
     _deployer: Deployer = field(init=False)
     _ends: dict[str, list[Deferred[None]]] = field(init=False, factory=dict)
-    _questions: dict[str, Deferred[CommandResponse]] = field(init=False, factory=dict)
+    _questions: Questions = field(init=False)
     _abilities: Abilities = field(init=False)
+    _held_kills: dict[str, IDelayedCall] = field(init=False, factory=dict)
+    """Kills that wait until their tasks are up, by task id."""
     _graces: dict[str, IDelayedCall] = field(init=False, factory=dict)
     _sweep: LoopingCall = field(init=False)
     _log: Logger = field(init=False, factory=Logger)
@@ -81,6 +84,7 @@ class Roster:
     def __attrs_post_init__(self) -> None:
         self.pace = Pace(self.clock)
         self._abilities = Abilities(self.clock)
+        self._questions = Questions(self.backend, self.clock, self._abilities)
         self._commander = Commander(self.backend, self.clock, self.pace)
         self._deployer = Deployer(
             backend=self.backend,
@@ -103,9 +107,11 @@ class Roster:
         """Stop looking after tasks; they go on."""
         if self._sweep.running:
             self._sweep.stop()
-        for grace in self._graces.values():
-            grace.cancel()
+        for timer in (*self._graces.values(), *self._held_kills.values()):
+            if timer.active():
+                timer.cancel()
         self._graces.clear()
+        self._held_kills.clear()
 
     # --- what is asked ---------------------------------------------------------------------
 
@@ -190,7 +196,7 @@ class Roster:
 
     async def task_log(self, task: Task, stream: str, tail_bytes: int) -> str:
         """The last part of what a task wrote to `stdout` or `stderr`."""
-        response = await self._ask(
+        response = await self._questions.ask(
             task.agent_id,
             task.executor_id,
             TaskLogCommand(
@@ -214,10 +220,10 @@ class Roster:
                     environment_id=environment_id,
                     targets=(target(info.agent_id, info.executor_id, ""),),
                 )
-                return await self._ask(
-                    info.agent_id, info.executor_id, command, CLEANER_DEADLINE_S,
-                    "clean shared memory",
-                )  # fmt: skip
+                where = (info.agent_id, info.executor_id)
+                return await self._questions.ask(
+                    *where, command, CLEANER_DEADLINE_S, "clean shared memory"
+                )
         raise Unavailable(f"there is no host {host}")
 
     # --- what is heard (ITaskObserver) -----------------------------------------------------
@@ -236,8 +242,11 @@ class Roster:
                 self.backend.kill(update.task_id, update.agent_id)
             return
         if update.state is MesosState.TASK_RUNNING:
+            self._abilities.has_run(task.executor_id)
             if task.enter(Phase.ACTIVE):
                 self._set_status(task, Status.ACTIVE)
+            elif self._release_kill(task):
+                self._send_kill(task)
         elif update.state.is_terminal:
             self._ended(task, update.state, update.message)
 
@@ -336,15 +345,32 @@ class Roster:
     def _begin_kill(self, task: Task) -> None:
         if task.phase is Phase.PLACED:
             task.enter(Phase.ENDED)
-        if task.enter(Phase.KILLING):
-            try:
-                self.backend.kill(task.id, task.agent_id)
-            except AliecsError as error:
-                self._log.warn(
-                    "task {task} cannot be killed now: {reason}",
-                    task=task.describe(),
-                    reason=error.message,
-                )
+        is_launching = task.phase is Phase.LAUNCHED and task.control_mode.is_controllable
+        if not task.enter(Phase.KILLING):
+            return
+        if is_launching and not self._abilities.can_end_launches(task.executor_id):
+            held = self.clock.callLater(LAUNCH_PATIENCE_S, self._send_kill, task)
+            self._held_kills[task.id] = held
+        else:
+            self._send_kill(task)
+
+    def _send_kill(self, task: Task) -> None:
+        self._release_kill(task)
+        try:
+            self.backend.kill(task.id, task.agent_id)
+        except AliecsError as error:
+            self._log.warn(
+                "task {task} cannot be killed now: {reason}",
+                task=task.describe(),
+                reason=error.message,
+            )
+
+    def _release_kill(self, task: Task) -> bool:
+        """Hold the kill of a task back no longer; True where it was."""
+        held = self._held_kills.pop(task.id, None)
+        if held is not None and held.active():
+            held.cancel()
+        return held is not None
 
     def _give_up_waiting(self, waiting: Sequence[Deferred[None]]) -> None:
         for ended in waiting:
@@ -355,6 +381,7 @@ class Roster:
         expected = task.phase is Phase.KILLING
         if not task.enter(Phase.ENDED):
             return
+        self._release_kill(task)
         task.end = TaskEnd(state, message, expected)
         self._commander.ended(task, f"has ended: {task.end}")
         if state is MesosState.TASK_FINISHED:
@@ -376,9 +403,7 @@ class Roster:
                 ended.callback(None)
 
     def _answered(self, response: CommandResponse) -> None:
-        question = self._questions.pop(response.id, None)
-        if question is not None:
-            question.callback(response)
+        if self._questions.answered(response):
             return
         task = self._tasks.get(response.task_id)
         if task is None:
@@ -446,41 +471,3 @@ class Roster:
                 path=task.role_path,
             )
         )
-
-    async def _ask(
-        self,
-        agent_id: str,
-        executor_id: str,
-        question: TaskLogCommand | CleanSharedMemoryCommand,
-        deadline_s: float,
-        what: str,
-    ) -> CommandResponse:
-        """Ask an executor for something that is no transition, in words `what`, and wait for the
-        answer. The reference's executors never answer."""
-        self._abilities.check(executor_id, question.name, what)
-        answer: Deferred[CommandResponse] = Deferred()
-        self._questions[question.id] = answer
-        late = self.clock.callLater(
-            deadline_s, self._is_late, answer, executor_id, deadline_s, what
-        )
-        try:
-            self.backend.send(agent_id, executor_id, question.encode())
-            response = await answer
-        finally:
-            self._questions.pop(question.id, None)
-            if late.active():
-                late.cancel()
-        self._abilities.answered(executor_id)
-        if response.error:
-            raise Unavailable(f"executor {executor_id}: {response.error}")
-        return response
-
-    def _is_late(
-        self, answer: Deferred[CommandResponse], executor_id: str, seconds: float, what: str
-    ) -> None:
-        self._abilities.was_silent(executor_id)
-        if self._abilities.has_announced(executor_id):
-            error = Unavailable(f"executor {executor_id} did not answer within {seconds:g} s")
-        else:
-            error = unable(executor_id, what)
-        answer.errback(error)

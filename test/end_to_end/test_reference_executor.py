@@ -19,7 +19,7 @@ from twisted.internet.threads import deferToThread
 
 from aliecs.txgrpc.status import RpcError
 from test.end_to_end.mesos import MesosCoreCase
-from test.end_to_end.workflows import BASE
+from test.end_to_end.workflows import BASE, task_class, workflow
 from test.executor.watching import wait_until
 from test.standin import fairmq
 from test.standin.reference import executor as reference
@@ -73,6 +73,19 @@ class ReferenceExecutorTest(MesosCoreCase):
     agents: ClassVar[Mapping[str, str]] = {"flp001": "127.0.0.1", "flp002": "127.0.0.2"}
     workflows: ClassVar[Mapping[str, str]] = {
         **BASE, "tasks/device.yaml": DEVICE, "workflows/fleet.yaml": FLEET,
+        **task_class("stranger", command={"value": "true", "user": "nobody-of-that-name"},
+                     control={"mode": "direct"}),
+        **workflow("strange", """\
+  - name: stranger
+    constraints: [{attribute: machine_id, value: flp001}]
+    task: {load: stranger}
+"""),
+        **workflow("deaf", """\
+  - name: puppet
+    constraints: [{attribute: machine_id, value: flp001}]
+    vars: {options: --deaf, deploy_timeout: 2s}
+    task: {load: puppet}
+"""),
     }  # fmt: skip
 
     def executor_settings(self) -> dict[str, Any]:
@@ -199,3 +212,24 @@ class ReferenceExecutorTest(MesosCoreCase):
         created = await self.create()
         assert "Traceback" not in self.core.log()
         await self.destroy(created.id)
+
+    async def test_what_does_not_start_costs_no_other_its_run(self) -> None:
+        created = await self.create()
+        await self.control(created.id, "START_ACTIVITY", "RUNNING")
+        await deferToThread(self.core.reaches, created.id, "CONFIGURED", 20)
+
+        # Such an executor falls over a kill that comes while a task starts.
+        with pytest.raises(RpcError) as raised:
+            await deferToThread(
+                lambda: self.core.create(self.core.template("deaf"), deploy_timeout="1s")
+            )
+        assert "fleet" not in raised.value.message
+        # It has to subscribe again after a task that it cannot build.
+        with pytest.raises(RpcError) as raised:
+            await deferToThread(self.core.create, self.core.template("strange"))
+        assert "nobody-of-that-name" in raised.value.message
+
+        await self.control(created.id, "RESET", "DEPLOYED")
+        await self.control(created.id, "CONFIGURE", "CONFIGURED")
+        await self.destroy(created.id)
+        assert "panic" not in self.executor_logs()

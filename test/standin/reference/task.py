@@ -250,7 +250,7 @@ class Controllable(Task):
         if self.prescribed == "-" or (client is None and not self.prescribed):
             return  # told, or to be told, by who was starting it
         if client is not None:
-            client.close()
+            Deferred.fromCoroutine(client.close())
         state = "TASK_FINISHED" if process.exit_code == 0 else "TASK_FAILED"
         self.executor.update(self.info, self.prescribed or state)
 
