@@ -57,7 +57,7 @@ def ask(questions: Questions, identifier: str) -> Deferred[Any]:
 
 def answer_to(asked: Deferred[Any]) -> Any:
     found: list[Any] = []
-    asked.addCallback(found.append)
+    asked.addCallback(lambda answer: found.append(answer) or answer)
     return found[0] if found else None
 
 
