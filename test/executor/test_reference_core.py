@@ -238,8 +238,8 @@ class ReferenceCoreTest(ProcessTestCase):
                 lambda one=command_id: self.core.responses(one), lambda: self.log
             )
             assert "exactly one target" in answer["error"]
-            # The reference would take an empty state for one that it does not know.
-            assert answer["taskId"] == ""
+            # The reference takes over whatever state it is told.
+            assert answer["state"] == "STANDBY"
         not_here = await self.core.transition("three", "CONFIGURE", "STANDBY", "CONFIGURED")
         assert "task three is not active" in not_here["error"]
         no_hook = await self.core.trigger("one")
