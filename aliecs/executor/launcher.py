@@ -334,14 +334,20 @@ def _mark(pid: int) -> str:
     return ""
 
 
+def raise_locked_memory() -> None:
+    """Devices lock their shared memory: allow them all of it, or as much as we may allow."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    for limit in (resource.RLIM_INFINITY, hard):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+            return
+
+
 def main() -> None:
     """Entry point: serve on the control descriptor until the executor is gone."""
     if os.getsid(0) != os.getpid():
         os.setsid()
-    # Devices lock their shared memory; where we may not allow it, they run without.
-    with contextlib.suppress(OSError, ValueError):
-        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
+    raise_locked_memory()
     os.set_inheritable(CONTROL_DESCRIPTOR, False)
     with socket.socket(fileno=CONTROL_DESCRIPTOR) as control:
         Launcher(control, int(sys.argv[1])).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import sys
 from pathlib import Path
@@ -150,6 +151,38 @@ class ReferenceCoreTest(ProcessTestCase):
             await self.core.told(name, "TASK_RUNNING", "TASK_FINISHED")
         # One of its own kind, which the reference does not know and ignores.
         assert [m for m in self.core.messages if m["_messageType"] == "AliecsExecutor"]
+
+    async def test_what_a_process_finds(self) -> None:
+        script = (
+            "id -un; readlink /proc/self/cwd; echo $TWICE; echo $MESOS_EXECUTOR_ID;"
+            " readlink /proc/self/fd/0; ps -o pgid= -p $$; echo $$; echo"
+        )
+        content = json.loads(payload(script, "hook", ("one  two", "'three  four'")))
+        content["env"] += ["TWICE=first", "TWICE=second"]
+        user = "nobody" if os.geteuid() == 0 else ""
+        await self.launch(
+            switched=json.dumps({**content, "user": user}).encode(),
+            direct=json.dumps(
+                {**content, "shell": False, "value": "echo", "arguments": ["a  b", "$HOME"]}
+            ).encode(),
+        )  # fmt: skip
+        outputs = {}
+        for name in ("switched", "direct"):
+            assert (await self.core.trigger(name))["error"] == ""
+            (ended,) = await self.core.until(
+                lambda one=name: self.core.events(2, one), lambda: self.log
+            )
+            outputs[name] = ended["stdout"].splitlines()
+        name, folder, twice, executor, nothing, group, process, line = outputs["switched"]
+        assert name == (user or pwd.getpwuid(os.geteuid()).pw_name)
+        (sandbox,) = (self.directory / "mesos").glob("**/runs/*")
+        assert Path(folder) == sandbox
+        assert (twice, executor) == ("second", self.core.executor_id)
+        assert nothing == "/dev/null"
+        assert group.strip() == process
+        # One line for the shell, without quoting of ours.
+        assert line == "one two three  four"
+        assert outputs["direct"] == ["a  b $HOME"]
 
     async def test_what_tasks_say_and_how_they_end(self) -> None:
         await self.launch(short=self.direct(behaviour="short"), dying=self.direct())
