@@ -11,7 +11,17 @@ import inspect
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
+
+
+class Caller(Protocol):
+    """Who runs the callbacks of a task."""
+
+    async def call(self, callback: Callable[..., Any], *arguments: Any) -> Any:
+        """Run one, and give its result."""
+
+    def stop(self) -> None:
+        """No more will come."""
 
 
 class Worker:
