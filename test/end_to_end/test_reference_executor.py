@@ -95,6 +95,12 @@ class ReferenceExecutorTest(MesosCoreCase):
         program.write_text(f"#!/bin/sh\nexec {line}\n")
         return {"executor": str(program), "executorMemory": "64", "executorCPU": "0.01"}
 
+    async def tearDown(self) -> None:
+        logs = self.executor_logs()
+        await super().tearDown()
+        assert "STRANGE" not in logs, logs
+        assert "Traceback" not in logs, logs
+
     async def create(self, **variables: str) -> Any:
         created = await deferToThread(
             lambda: self.core.create(self.core.template("fleet"), **variables)
@@ -167,7 +173,6 @@ class ReferenceExecutorTest(MesosCoreCase):
         await deferToThread(self.core.teardown)
         await self.until(lambda: not self.living_executors())
         assert "Traceback" not in self.core.log()
-        assert "Traceback" not in self.executor_logs()
         assert "panic" not in self.executor_logs()
 
     async def cause(self, environment_id: str) -> Any:
@@ -228,6 +233,10 @@ class ReferenceExecutorTest(MesosCoreCase):
         with pytest.raises(RpcError) as raised:
             await deferToThread(self.core.create, self.core.template("strange"))
         assert "nobody-of-that-name" in raised.value.message
+
+        # An agent that goes and comes back costs nothing either.
+        await self.cluster.restart_agent(self.cluster.agents[0], away_s=5.0)
+        await self.until(lambda: "host 127.0.0.1 is back" in self.core.log())
 
         await self.control(created.id, "RESET", "DEPLOYED")
         await self.control(created.id, "CONFIGURE", "CONFIGURED")

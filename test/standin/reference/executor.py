@@ -36,6 +36,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from aliecs.protocol import mesos_pb2
 from aliecs.protocol.mesos_executor_pb2 import Call, Event
 from aliecs.protocol.recordio import RecordReader
+from test.standin.reference.message import strange_in_command, strange_in_task
 from test.standin.reference.process import LaunchError
 from test.standin.reference.start import Start, Unusable, read
 from test.standin.reference.task import Task, make
@@ -210,6 +211,7 @@ class ReferenceExecutor:
         except ValueError:
             self.crash("data that is no JSON")
             return
+        _complain(strange_in_task(info, payload))
         task = make(self, info, payload)
         self.tasks[task.task_id] = task
         task.launch()
@@ -220,6 +222,7 @@ class ReferenceExecutor:
 
     async def _answer(self, data: bytes) -> None:
         command = json.loads(data)
+        _complain(strange_in_command(command))
         targets = command.get("targetList") or []
         if len(targets) != 1:
             print(f"a command with {len(targets)} targets", flush=True)
@@ -275,6 +278,12 @@ class ReferenceExecutor:
         """Fall over, as the reference does."""
         print(f"panic: {why}", flush=True)
         os._exit(CRASHED)
+
+
+def _complain(strange: str) -> None:
+    """It takes what it can read; whoever tests a core looks for this."""
+    if strange:
+        print(f"STRANGE: {strange}", flush=True)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""What the reference's core reads of what an executor sends: names and types, key by key.
+"""What the reference's programs read of each other: names and types, key by key.
 
 It takes JSON into fixed structures: a key of another type is an error that costs it the
 subscription, and with that every task; keys that it has no name for are ignored. `check` is
@@ -12,11 +12,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-OURS = {"AliecsExecutor"}
-"""Types of messages that the reference has no name for, and ignores."""
+OURS = "Aliecs"
+"""Types of messages that begin so the reference has no name for, and ignores."""
 
 _ORIGIN = {"agentId", "executorId", "taskId"}
 _EVENT: Mapping[str, type] = {"_messageType": str, "timestamp": str}
+_COMMAND: Mapping[str, Any] = {
+    "name": str, "id": str, "environmentId": str, "timeout": int, "arguments": dict,
+    "targetList": list, "labels": type(None),
+}  # fmt: skip
+_TRANSITION: Mapping[str, Any] = {"source": str, "event": str, "destination": str}
+_PAYLOAD: Mapping[str, Any] = {
+    "shell": bool, "value": str, "user": str, "stdout": str, "stderr": str, "controlPort": int,
+    "controlMode": str,
+}  # fmt: skip
+_PAYLOAD_MORE: Mapping[str, Any] = {"env": list, "arguments": list, "timeout": int}
 _SHAPES: Mapping[str, tuple[Mapping[str, type], Mapping[str, type]]] = {
     "response": (
         {"_messageType": str, "name": str, "id": str, "environmentId": str, "error": str,
@@ -44,8 +54,8 @@ def check(data: bytes) -> dict[str, Any]:
         message = json.loads(data)
     except ValueError as error:
         raise Refused(f"no JSON: {data!r}: {error}") from None
-    kind = message.get("_messageType")
-    if kind in OURS:
+    kind = message.get("_messageType", "")
+    if str(kind).startswith(OURS):
         return dict(message)
     if kind == "MesosCommandResponse":
         _check_shape("response", message)
@@ -90,3 +100,66 @@ def _check_event(message: Mapping[str, Any], labels: set[str]) -> None:
             raise Refused(f"origin {origin}")
         if not all(one["value"] for one in origin.values()):
             raise Refused(f"origin {origin}")
+
+
+# --- what a core sends ----------------------------------------------------------------------------
+
+
+def strange_in_command(command: Mapping[str, Any]) -> str:
+    """What the reference's core would not have sent so; empty for nothing."""
+    if command.get("name", "").startswith(OURS):
+        return ""
+    shape = dict(_COMMAND)
+    if command.get("name") == NAMES[0]:
+        shape.update(_TRANSITION)
+    strange = _strange(command, shape, {})
+    if strange:
+        return strange
+    if not re.fullmatch(r"[0-9a-v]{19}[0g]", command["id"]):
+        return f"id {command['id']}"
+    texts = [*command["arguments"], *command["arguments"].values()]
+    if not all(isinstance(text, str) for text in texts):
+        return f"arguments {command['arguments']}"
+    for target in command["targetList"]:
+        if set(target) != {"AgentId", "ExecutorId", "TaskId"}:
+            return f"target {target}"
+        if not all(set(one) == {"value"} and one["value"] for one in target.values()):
+            return f"target {target}"
+    return ""
+
+
+def strange_in_task(info: Any, payload: Mapping[str, Any]) -> str:
+    """Likewise, in the TaskInfo of a task and in its data."""
+    strange = _strange(payload, _PAYLOAD, _PAYLOAD_MORE)
+    if strange:
+        return strange
+    mode, port = payload["controlMode"], payload["controlPort"]
+    environment = [entry.partition("=")[0] for entry in payload.get("env", [])]
+    if not {"O2_ROLE", "O2_SYSTEM"} <= set(environment):
+        return f"env {environment}"
+    is_controlled = mode in ("direct", "fairmq")
+    if is_controlled != bool(port) or is_controlled != ("OCC_CONTROL_PORT" in environment):
+        return f"control port {port} and env {environment} in mode {mode}"
+    if mode not in ("direct", "fairmq", "basic", "hook") or "" in payload.get("arguments", ["-"]):
+        return f"mode {mode}, arguments {payload.get('arguments')}"
+    if payload["stdout"] not in ("none", "stdout", "all") or payload.get("timeout") == 0:
+        return f"{payload}"
+    if not re.fullmatch(r".+/tasks/[^/@]+@[0-9a-f]+#" + info.task_id.value, info.name):
+        return f"name {info.name}"
+    if {label.key for label in info.labels.labels} != {"environmentId", "detector"}:
+        return f"labels {info.labels}"
+    if set(info.limits) != {"cpus", "mem"} or info.HasField("command"):
+        return f"limits {info.limits}"
+    return ""
+
+
+def _strange(
+    message: Mapping[str, Any], needed: Mapping[str, Any], possible: Mapping[str, Any]
+) -> str:
+    keys = set(message)
+    if not set(needed) <= keys <= {*needed, *possible}:
+        return f"keys {sorted(keys)}"
+    for key, kind in {**needed, **possible}.items():
+        if key in message and type(message[key]) is not kind:
+            return f"{key} is {message[key]!r}"
+    return ""
