@@ -84,6 +84,24 @@ class LauncherTest(ProcessTestCase):
             with pytest.raises(LaunchRefused, match=reason):
                 await self.launch(*arguments)
 
+    async def test_a_program_is_found_in_the_path_of_task_or_executor(self) -> None:
+        for folder, text in (("task", "of the task"), ("executor", "of the executor")):
+            (self.directory / folder).mkdir()
+            for name in ("both", folder):
+                program = self.directory / folder / name
+                program.write_text(f"#!/bin/sh\necho {text}, $PATH\n")
+                program.chmod(0o755)
+        path = str(self.directory / "task")
+        for name, text in (("both", "task"), ("task", "task"), ("executor", "executor")):
+            request = ProcessRequest(
+                (name,), {"PATH": path, MARK: self.mark}, self.directory, "task",
+                path=f"/nowhere:{self.directory / 'executor'}",
+            )  # fmt: skip
+            captures = self.logs.captures("task", 1000)
+            process = await self.processes.launch(request, captures)
+            await process.ended.wait()
+            assert process.captures.stdout.text() == f"of the {text}, {path}\n"
+
     async def test_a_missing_directory_is_named(self) -> None:
         self.directory = self.directory / "missing"
         with pytest.raises(LaunchRefused, match=r"cannot enter .*missing: No such file"):
