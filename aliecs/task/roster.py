@@ -215,6 +215,8 @@ class Roster:
         exit code other than 0 is in the response."""
         for info in self.backend.hosts():
             if host in (info.attributes.get(MACHINE), info.name):
+                if not info.executor_id:
+                    raise Unavailable(f"no executor runs on {host} yet")
                 command = CleanSharedMemoryCommand(
                     id=new_xid(),
                     environment_id=environment_id,

@@ -165,7 +165,10 @@ class ReferenceExecutorTest(MesosCoreCase):
             await deferToThread(self.core.task_log, puppet.taskId, "stderr")
         assert "cannot tell what its tasks write" in refused.value.message
 
-        await deferToThread(self.core.destroy, created.id)
+        # Its tasks are kept, and cleaned up later.
+        await deferToThread(lambda: self.core.destroy(created.id, keepTasks=True))
+        assert len(await deferToThread(self.core.tasks)) >= 3
+        await deferToThread(self.core.coconut, "task", "clean")
         await self.nothing_is_left()
         assert "task-stdout the last hook has run" in self.executor_logs()
         assert not await deferToThread(self.core.tasks)

@@ -579,6 +579,8 @@ class AnswerTest(ExecutorTest):
         assert response.environment_id == ENVIRONMENT
         response = await self.command(TriggerHookCommand, "nobody")
         assert response.error == "task nobody is not active on flp001"
+        # A core that does not know us finds out so whether anybody answers.
+        assert (await self.command(TaskLogCommand, "")).error
         # The reference's core would not survive an answer under a name that it does not know.
         self.message(b'{"name":"MesosCommand_Dance","id":"x0","targetList":[]}')
         self.message(b'{"name":"AliecsCommand_Dance","id":"x1","targetList":[]}')

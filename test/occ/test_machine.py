@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from aliecs.errors import AliecsError, Conflict, Exhausted
 from aliecs.occ import Properties, Task
@@ -179,6 +180,32 @@ def test_what_is_refused_before_anything_is_done() -> None:
 
     driven(task, scenario)
     assert (task.called, task.run_number) == ([], 0)
+
+
+def test_what_a_plain_callback_gives_is_not_lost() -> None:
+    class Giving(Task):
+        waited = False
+
+        def configure(self, properties: Properties) -> Any:
+            return self.wait()
+
+        async def wait(self) -> None:
+            await asyncio.sleep(0.01)
+            self.waited = True
+
+        def start(self) -> Any:
+            return Deferred()
+
+    task = Giving("giving")
+
+    async def scenario(machine: Machine) -> Any:
+        await go(machine, "CONFIGURE")
+        return await machine.transition("CONFIGURED", "START", {})
+
+    outcome = driven(task, scenario)
+    assert task.waited
+    assert (outcome.state, "start gave a Deferred" in outcome.reason) == ("ERROR", True)
+    assert "aliecs.occ.twisted" in outcome.reason
 
 
 def test_a_coroutine_that_never_waits_keeps_nobody_from_being_heard() -> None:

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from aliecs.errors import Unavailable
 from aliecs.protocol.message import (
+    CleanSharedMemoryCommand,
     CommandResponse,
     ExecutorAnnouncement,
     TaskLogCommand,
@@ -105,6 +106,33 @@ def test_one_that_announced_is_waited_for_longer_and_asked_again(
     ask(questions, "2")
     assert backend.sent == ["1", "2"]
     clock.advance(60)
+
+
+def test_nothing_long_is_waited_for_before_anybody_has_answered(
+    clock: Clock, backend: Backend, questions: Questions
+) -> None:
+    def clean() -> Deferred[Any]:
+        command = CleanSharedMemoryCommand(id="clean", targets=(target("agent", "executor", ""),))
+        asked = Deferred.fromCoroutine(questions.ask("agent", "executor", command, 30, "clean"))
+        return asked.addErrback(lambda failure: failure.value)
+
+    asked = clean()
+    (knock,) = backend.sent
+    assert questions.answered(CommandResponse(id=knock, error="there is no such task"))
+    assert backend.sent == [knock, "clean"]
+    clock.advance(29)
+    assert questions.answered(CommandResponse(id="clean", exit_code=3))
+    assert answer_to(asked).exit_code == 3
+
+    asked = clean()
+    clock.advance(UNANNOUNCED_DEADLINE_S)
+    assert "cannot clean" in answer_to(asked).message
+    assert backend.sent.count("clean") == 1
+    announce(questions, "AliecsCommand_ShmClean")
+    asked = clean()
+    assert backend.sent[-1] == "clean"
+    clock.advance(30)
+    assert "did not answer within 30 s" in answer_to(asked).message
 
 
 def test_what_was_not_announced_is_not_asked(backend: Backend, questions: Questions) -> None:
