@@ -6,7 +6,9 @@ never answers, and says so where something is missing.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -15,14 +17,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from aliecs.txgrpc.status import RpcError
 from test.end_to_end.mesos import MesosCoreCase
-from test.end_to_end.workflows import BASE, task_class, workflow
+from test.end_to_end.workflows import BASE, PUPPET_PROGRAM, task_class, workflow
+from test.executor.test_executor import free_port
 from test.executor.watching import wait_until
 from test.standin import fairmq
 from test.standin.reference import executor as reference
+from test.standin.reference.core import ReferenceCore
+
+reactor: Any = installed_reactor
 
 pytestmark = pytest.mark.end_to_end
 
@@ -245,3 +253,42 @@ class ReferenceExecutorTest(MesosCoreCase):
         await self.control(created.id, "CONFIGURE", "CONFIGURED")
         await self.destroy(created.id)
         assert "panic" not in self.executor_logs()
+
+    async def test_the_reference_takes_over_and_is_taken_over(self) -> None:
+        await self.create()
+        (framework_id,) = re.findall(r"subscribed with .* as (\S+)", self.core.log())
+        await deferToThread(self.core.stop, signal.SIGTERM)
+        assert self.processes()
+
+        core = ReferenceCore(
+            reactor, self.cluster.urls[0], str(self.folder / "o2-aliecs-executor"),
+            framework_id=framework_id,
+        )  # fmt: skip
+        self.addCleanup(lambda: Deferred.fromCoroutine(core.stop()))
+        await core.start()
+        # It kills whatever it hears of, and launches its own on the same executors.
+        await self.nothing_is_left()
+        assert len(core.killed) == 5
+        port = free_port()
+        program = f"exec {sys.executable} {PUPPET_PROGRAM}"
+        data = {
+            "env": [f"OCC_CONTROL_PORT={port}"], "shell": True, "value": program, "user": "",
+            "stdout": "none", "stderr": "none", "controlPort": port, "controlMode": "direct",
+        }  # fmt: skip
+        await core.launch({"2oDvieFrVTj": json.dumps(data).encode()})
+        await core.until(
+            lambda: core.states("2oDvieFrVTj") == ["TASK_RUNNING"], lambda: f"{core.statuses[-3:]}"
+        )
+        assert self.living_executors() == 2
+        await core.stop()
+
+        await deferToThread(self.core.start)
+        await self.nothing_is_left()
+        assert self.core.log().count(f" as {framework_id}") == 2
+        assert not [
+            one for one in await deferToThread(self.core.environments) if one.state != "DONE"
+        ]
+        again = await self.create()
+        await self.destroy(again.id)
+        assert self.living_executors() == 2
+        assert "Traceback" not in self.core.log()

@@ -36,6 +36,8 @@ class ReferenceCore:
     reactor: Any
     url: str
     executor: str
+    framework_id: str = ""
+    """Of the core before it; empty for a new framework."""
     environment_id: str = "2oDvieFrVTi"
     executor_id: str = "2sP1executor"
     scheduler: Scheduler = field(init=False)
@@ -54,6 +56,8 @@ class ReferenceCore:
         self.scheduler = Scheduler(self.reactor, self.url, FrameworkInfo(
             user="root", name="aliecs", checkpoint=True, failover_timeout=FAILOVER_S,
         ))  # fmt: skip
+        if self.framework_id:
+            self.scheduler.info.id.value = self.framework_id
 
     # --- life ------------------------------------------------------------------------------------
 
