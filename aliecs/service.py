@@ -181,6 +181,7 @@ class CoreParts:
             agent_grace_s=settings.agent_grace_s,
             idle_ttl_s=settings.idle_task_ttl_s,
             reuse=settings.reuse_unlocked_tasks,
+            usage_interval_s=settings.task_usage_interval_s,
         )
         operations = Operations(identifiers)
         manager = Manager(

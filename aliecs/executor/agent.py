@@ -138,6 +138,11 @@ class AgentSession:
         if self._connection is not None:
             self._connection.close()
 
+    @property
+    def is_heard(self) -> bool:
+        """True while what is sent goes out at once."""
+        return self._subscribed and not self._outgoing
+
     def update(self, status: mesos_pb2.TaskStatus) -> None:
         """Send a status update, and keep it until it is acknowledged."""
         self._updates[status.uuid] = status
