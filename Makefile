@@ -59,6 +59,7 @@ bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/large_environment.py --tasks 100000
 	$(BIN)/python -m bench.placement
 	$(BIN)/python -m bench.real_tasks
+	$(BIN)/python -m bench.real_tasks --mesos
 	$(BIN)/python -m bench.executor
 	$(BIN)/python bench/loading.py
 	$(BIN)/python bench/configuration.py
