@@ -30,7 +30,7 @@ from aliecs.executor.task import Surroundings, Task, Times
 from aliecs.executor.usage import UsageReporter
 from aliecs.executor.waiting import Happening
 from aliecs.interfaces import MesosState
-from aliecs.protocol import mesos_pb2
+from aliecs.protocol import combined, mesos_pb2
 from aliecs.protocol.mesos_executor_pb2 import Event
 from aliecs.protocol.message import (
     AnyCommand,
@@ -60,6 +60,7 @@ _OWN_COMMANDS = (
     "AliecsCommand_TaskLog",
     "AliecsCommand_ShmClean",
     "AliecsCommand_ReportUsage",
+    combined.COMMANDS,
 )
 PRUNE_INTERVAL_S = 60.0
 SHUTDOWN_GRACE_S = 3.0
