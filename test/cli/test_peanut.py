@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aliecs.cli.peanut import flatten
+from aliecs.cli.peanut.flattening import flatten
 from aliecs.errors import InvalidInput
 from aliecs.txgrpc.blocking import BlockingChannel
 from test.occ.test_example_tasks import free_ports
