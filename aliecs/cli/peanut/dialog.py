@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -64,6 +65,19 @@ def load(text: str) -> Loaded:
         raise InvalidInput(f"{text}: {error.strerror}") from None
 
 
+class PathInput(Input):
+    """A line in which Tab completes. It sees Tab as it sees letters, in their order: what is typed
+    or pasted at once is not completed before it is all there."""
+
+    def on_key(self, event: Key) -> None:
+        """Add what is certain."""
+        if event.key == "tab":
+            event.stop()
+            event.prevent_default()
+            self.value = completed(self.value)
+            self.cursor_position = len(self.value)
+
+
 class LoadDialog(ModalScreen[Loaded | None]):
     """Asks for a path; the answer is the file, read, or None."""
 
@@ -75,7 +89,6 @@ class LoadDialog(ModalScreen[Loaded | None]):
     LoadDialog #problem { color: $text-error; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", priority=True),
         Binding("escape", "cancel", priority=True),
         Binding("ctrl+c", "cancel", priority=True),
     ]
@@ -89,7 +102,7 @@ class LoadDialog(ModalScreen[Loaded | None]):
         with Vertical() as box:
             box.border_title = "load configuration: file (YAML, JSON)"
             box.border_subtitle = "Enter load   Tab complete   Esc leave"
-            yield Input(self._path, select_on_focus=False)
+            yield PathInput(self._path, select_on_focus=False)
             yield Static(id="names")
             yield Static(id="problem")
 
@@ -112,12 +125,6 @@ class LoadDialog(ModalScreen[Loaded | None]):
             self.dismiss(load(text))
         except InvalidInput as error:
             self._show_problem(error.message)
-
-    def action_complete(self) -> None:
-        """Add what is certain."""
-        line = self.query_one(Input)
-        line.value = completed(line.value)
-        line.cursor_position = len(line.value)
 
     def action_cancel(self) -> None:
         """Close without a file."""
