@@ -35,6 +35,10 @@ from aliecs.txgrpc.blocking import BlockingChannel
 from aliecs.txgrpc.option import LOCAL
 from aliecs.txgrpc.status import RpcError
 
+# The task may be on another machine, or busy: an attempt to connect may take its time. (The setting
+# is the least that an attempt gets, whatever its name says.)
+OPTIONS: Mapping[str, int | str] = {**LOCAL, "grpc.min_reconnect_backoff_ms": 20_000}
+
 
 class BlockingOccClient:
     """One task. `target` is the address of its control port (`host:port`), `codec` what it speaks.
@@ -44,7 +48,7 @@ class BlockingOccClient:
     def __init__(self, target: str, codec: Codec) -> None:
         self.target = target
         self.codec = codec
-        self._channel = BlockingChannel(target, LOCAL)
+        self._channel = BlockingChannel(target, OPTIONS)
         self._calls = calls(self._channel, codec)
         self._closed = False
 

@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyte
@@ -31,7 +32,11 @@ class Terminal:
     """`peanut` in a terminal of its own. `raw` is all that it wrote."""
 
     def __init__(
-        self, *arguments: str, environment: Mapping[str, str] = {}, rows: int = 24
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] = {},
+        rows: int = 24,
+        folder: Path | None = None,
     ) -> None:
         self._master, self._slave = pty.openpty()
         self._screen = pyte.Screen(80, rows)
@@ -46,6 +51,7 @@ class Terminal:
             stdout=self._slave,
             stderr=self._slave,
             env={**usual, "TERM": "xterm-256color", **environment},
+            cwd=folder,
             start_new_session=True,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,8 +95,7 @@ def test_a_run_of_a_task_that_is_killed_and_comes_back(
     screen.see("nothing listens at")
     assert screen.colour("c  CONFIGURE") == DIMMED
     screen.type("n")
-    screen.wait(lambda: screen.raw.count(b"CONNECTING") >= 2, "CONNECTING")
-    screen.see_state("UNREACHABLE")
+    screen.wait(lambda: screen.text.count("UNREACHABLE") == 3, "in the box, and twice below")
     direct.start()
     screen.type("n")
     screen.see_state("STANDBY")
@@ -234,6 +234,17 @@ def test_a_wrong_mode(
     assert screen.end() == 0
     screen.assert_sane()
     assert task.state() == {"direct": "STANDBY", "device": "IDLE"}[kind]
+
+
+def test_somebody_who_says_nothing(open_screen: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        screen = open_screen("-addr", address, "-timeout", "500ms")
+        screen.see("did not answer in time")
+        assert screen.box("state") == "UNREACHABLE"
+        waiting = open_screen("-addr", address, "-timeout", "1h")
+        waiting.see_state("CONNECTING")
+        quit_and_check(waiting)
 
 
 @pytest.mark.parametrize(

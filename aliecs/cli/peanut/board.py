@@ -50,7 +50,7 @@ class Board(Widget):
                  ansi_default; text-style: none; }
     Board #control:focus > .option-list--option-highlighted { text-style: reverse; }
     Board #configuration { width: 2fr; height: 1fr; }
-    Board #past { height: 25%; min-height: 5; max-height: 16; }
+    Board #past { height: 25%; min-height: 3; max-height: 16; }
     Board #problem { height: auto; max-height: 4; padding: 0 1; color: ansi_red; display: none; }
     Board #help { height: 1; }
     """

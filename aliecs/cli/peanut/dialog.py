@@ -83,10 +83,10 @@ class LoadDialog(ModalScreen[Loaded | None]):
 
     CSS = """
     LoadDialog { align: center middle; }
-    LoadDialog Vertical { width: 80%; height: auto; border: round $accent; padding: 0 1; }
+    LoadDialog Vertical { width: 80%; height: auto; border: round ansi_cyan; padding: 0 1; }
     LoadDialog Input { border: none; padding: 0; height: 1; }
-    LoadDialog #names { color: $text-muted; }
-    LoadDialog #problem { color: $text-error; display: none; }
+    LoadDialog #names { color: ansi_bright_black; }
+    LoadDialog #problem { color: ansi_red; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", priority=True),

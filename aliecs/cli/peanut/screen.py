@@ -59,7 +59,7 @@ class Peanut(App[None]):
         Binding("n", "reconnect"),
         Binding("l", "load"),
         Binding("q", "quit"),
-        Binding("ctrl+c", "quit", priority=False),
+        Binding("ctrl+c", "quit"),
         Binding("ctrl+z", "suspend_process"),
     ]
 
@@ -279,10 +279,12 @@ class Peanut(App[None]):
         return client is self._client and self.is_running
 
     def _tick(self) -> None:
+        if self._order:
+            return
         if self._asked_s is not None:
             late_s = time.monotonic() - self._asked_s
             self.board.show_activity(f"no answer for {late_s:.0f} s")
-        elif not self._order:
+        else:
             self._look()
 
     def _show_state(self, state: str) -> None:
