@@ -119,6 +119,22 @@ def calls(
     )
 
 
+class Enumeration(Protocol):
+    """An enumeration of the messages."""
+
+    def Name(self, number: Any) -> str:  # noqa: N802  (protobuf's)
+        """Its word for a number; `ValueError` where it has none."""
+
+
+def word(enumeration: Enumeration, number: int) -> str:
+    """What a number of an enumeration is called; the number itself where a newer task knows more
+    than we do."""
+    try:
+        return enumeration.Name(number)
+    except ValueError:
+        return str(number)
+
+
 def transition_request(source: str, event: str, arguments: Mapping[str, str]) -> TransitionRequest:
     """The request for one step."""
     return TransitionRequest(

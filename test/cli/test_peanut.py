@@ -21,8 +21,8 @@ from aliecs.cli.peanut.flattening import flatten
 from aliecs.cli.peanut.target import Target
 from aliecs.errors import InvalidInput, TransitionFailed
 from aliecs.executor.transitioner import Transition
-from aliecs.occ.call import DeviceState, OccError, TransitionResult
-from aliecs.protocol.protos.occ_pb2 import EXECUTOR
+from aliecs.occ.call import DeviceState, OccError, TransitionResult, word
+from aliecs.protocol.protos.occ_pb2 import EXECUTOR, DeviceEventType
 from test.cli.conftest import PEANUT, MakeDevice, Running, channel_properties
 from test.standin.fairmq import TRANSITIONS
 
@@ -267,6 +267,11 @@ def test_a_command_line_that_cannot_be(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert "Usage: peanut" in done.stderr
     assert done.stdout == ""
+
+
+def test_words_of_a_newer_task() -> None:
+    assert word(DeviceEventType, 1) == "END_OF_STREAM"
+    assert word(DeviceEventType, 99) == "99"
 
 
 def test_flattening() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from aliecs.cli.peanut.board import printable
 from aliecs.cli.peanut.dialog import completed, matches
 from test.cli.conftest import MakeDevice, Running, channel_properties
 from test.cli.terminal import Terminal
@@ -262,6 +263,10 @@ def test_nobody_to_attach_to(
     assert screen.end() == 1
     assert screen.raw.startswith(b"peanut: ")
     assert told in screen.raw.decode()
+
+
+def test_what_a_task_says_cannot_move_the_cursor() -> None:
+    assert printable("no\x1b[2J such\nfile é") == "no [2J such file é"
 
 
 def test_paths_are_completed(tmp_path: Path) -> None:

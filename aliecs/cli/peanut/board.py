@@ -31,6 +31,11 @@ STATE_COLOURS: Mapping[str, str] = {
 HELP = " n reconnect   l load configuration   q quit   Tab ↑ ↓ Enter choose, scroll"
 
 
+def printable(text: str) -> str:
+    """What a task says, without anything that would move the cursor or worse."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 class Board(Widget):
     """All boxes. They are filled through its methods."""
 
@@ -90,7 +95,7 @@ class Board(Widget):
         """The state of the task with, where it is another, the task's own word for it; or what is
         wrong with the task."""
         colour = STATE_COLOURS.get(raw or state, BETWEEN)
-        text = f"{state} ({raw})" if raw else state
+        text = printable(f"{state} ({raw})" if raw else state)
         self.query_one("#state", Static).update(Content.styled(text, colour))
 
     def show_activity(self, text: str) -> None:
@@ -110,16 +115,16 @@ class Board(Widget):
         """The properties that go with every event, and how far they have gone."""
         box = self.query_one("#configuration")
         box.border_title = f"runtime configuration ({word})"
-        lines = [f"{key} = {value}" for key, value in properties.items()]
+        lines = [printable(f"{key} = {value}") for key, value in properties.items()]
         box.query_one(Static).update(Content("\n".join(lines)))
 
     def show_problem(self, text: str) -> None:
         """The last thing that went wrong; nothing, where that is over."""
         problem = self.query_one("#problem", Static)
-        problem.update(Content(text))
+        problem.update(Content(printable(text)))
         problem.display = bool(text)
 
     def note(self, text: str, colour: str = "") -> None:
         """Add a line to what happened."""
-        line = f"{time.strftime('%H:%M:%S')}  {text}"
+        line = f"{time.strftime('%H:%M:%S')}  {printable(text)}"
         self.query_one("#past", RichLog).write(Text(line, style=colour.removeprefix("ansi_")))

@@ -19,7 +19,7 @@ from aliecs.errors import DeadlineExceeded, InvalidInput, TransitionFailed
 from aliecs.executor.transitioner import Transition, our_state
 from aliecs.language.duration import parse_duration
 from aliecs.occ.blocking import BlockingOccClient
-from aliecs.occ.call import OccError, StateUpdate, TransitionResult
+from aliecs.occ.call import OccError, StateUpdate, TransitionResult, word
 from aliecs.occ.codec import Codec
 from aliecs.protocol.protos.occ_pb2 import DeviceEventType, StateChangeTrigger, StateType
 
@@ -106,7 +106,7 @@ def get_state(session: Session) -> None:
     click.echo(session.target().get_state())
 
 
-@click.command("transition", context_settings=COMMAND_CONTEXT)
+@click.command("transition", context_settings=COMMAND_CONTEXT, short_help="Go to another state.")
 @click.argument("source", metavar="FROM")
 @click.argument("destination", metavar="TO")
 @click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
@@ -151,7 +151,7 @@ def fmq_step(session: Session, source: str, event: str, pairs: Sequence[str]) ->
     click.echo(f"ok  fmq-state={result.state}  occ-state={shown}")
 
 
-@click.command("wait", context_settings=COMMAND_CONTEXT)
+@click.command("wait", context_settings=COMMAND_CONTEXT, short_help="Wait for a state.")
 @click.argument("state")
 @click.argument("limit", metavar="[DURATION]", type=Duration(), required=False)
 @click.pass_obj
@@ -177,13 +177,15 @@ def wait(session: Session, state: str, limit: float | None) -> None:
         time.sleep(LOOK_INTERVAL_S)
 
 
-@click.command("state-stream", context_settings=COMMAND_CONTEXT)
+@click.command(
+    "state-stream", context_settings=COMMAND_CONTEXT, short_help="Print every change of state."
+)
 @click.pass_obj
 def state_stream(session: Session) -> None:
     """Print every change of state until the task ends or Ctrl-C (with -mode direct)."""
 
     def line(update: StateUpdate) -> str:
-        return f"type={StateType.Name(update.kind):<12}  state={update.state}"
+        return f"type={word(StateType, update.kind):<12}  state={update.state}"
 
     _follow(session.client.states, line)
 
@@ -192,11 +194,11 @@ def state_stream(session: Session) -> None:
 @click.pass_obj
 def event_stream(session: Session) -> None:
     """Print what the task says by itself until it ends or Ctrl-C."""
-    _follow(session.client.events, lambda kind: f"event={DeviceEventType.Name(kind)}")
+    _follow(session.client.events, lambda kind: f"event={word(DeviceEventType, kind)}")
 
 
 def _show_direct(result: TransitionResult) -> None:
-    click.echo(f"ok  state={result.state} trigger={StateChangeTrigger.Name(result.trigger)}")
+    click.echo(f"ok  state={result.state} trigger={word(StateChangeTrigger, result.trigger)}")
 
 
 def _follow(stream: Callable[[], Iterator[Any]], line: Callable[[Any], str]) -> None:

@@ -123,7 +123,7 @@ def _local_address(mode: Mode) -> str:
     if mode is not Mode.DIRECT:
         raise InvalidInput(f"-mode {mode.value} needs the address of the device: -addr HOST:PORT")
     port = os.environ.get(PORT_VARIABLE, "")
-    if not (port.isascii() and port.isdigit()):
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
         told = f"is {port!r}, which is no port" if port else "is not set"
         raise InvalidInput(f"give the address of the task, -addr HOST:PORT: {PORT_VARIABLE} {told}")
     return f"127.0.0.1:{int(port)}"
@@ -135,7 +135,9 @@ for command in (
     peanut.add_command(command)
 
 
-@peanut.command("script", context_settings=COMMAND_CONTEXT)
+@peanut.command(
+    "script", context_settings=COMMAND_CONTEXT, short_help="Run the commands of a file."
+)
 @click.argument("file", type=click.File(errors="replace"))
 @click.pass_obj
 def script(session: Session, file: TextIO) -> None:

@@ -29,7 +29,7 @@ from aliecs.cli.peanut.trouble import Trouble, trouble
 from aliecs.errors import AliecsError
 from aliecs.executor.transitioner import our_state
 from aliecs.occ.blocking import BlockingOccClient
-from aliecs.occ.call import OccError, TransitionResult
+from aliecs.occ.call import OccError, TransitionResult, word
 from aliecs.protocol.protos.occ_pb2 import DeviceEventType
 
 LOOK_INTERVAL_S = 2.0
@@ -223,7 +223,7 @@ class Peanut(App[None]):
     async def _listen(self, client: BlockingOccClient) -> None:
         def hear() -> None:
             for kind in client.events():
-                self.later(client, partial(self._show_heard, DeviceEventType.Name(kind)))
+                self.later(client, partial(self._show_heard, word(DeviceEventType, kind)))
 
         try:
             await asyncio.to_thread(hear)

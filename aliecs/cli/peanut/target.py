@@ -17,7 +17,7 @@ from attrs import define, field
 from aliecs.errors import TransitionFailed
 from aliecs.executor.transitioner import StepResult, Transition, fairmq
 from aliecs.occ.blocking import BlockingOccClient
-from aliecs.occ.call import OccError, TransitionResult
+from aliecs.occ.call import OccError, TransitionResult, word
 from aliecs.protocol.protos.occ_pb2 import StateChangeTrigger
 
 # Nobody was there to take the call: there is no device to ask, or to take back.
@@ -134,6 +134,6 @@ class Target:
 def _problem(source: str, event: str, result: TransitionResult) -> str:
     if result.ok:
         return ""
-    trigger = StateChangeTrigger.Name(result.trigger)
+    trigger = word(StateChangeTrigger, result.trigger)
     problem = f"{event} from {source} led to {result.state} (trigger {trigger})"
     return f"{problem}: {result.reason}" if result.reason else problem
