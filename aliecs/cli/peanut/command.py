@@ -35,6 +35,8 @@ FAIRMQ_EVENTS = {pair: event for pair, event in DIRECT_EVENTS.items() if event !
 SHOWN_STATES: Mapping[str, str] = {"READY": "CONFIGURED", "RUNNING": "RUNNING", "ERROR": "ERROR"}
 
 LOOK_INTERVAL_S = 0.1
+# The last look of those that wait has time for its answer too.
+LOOK_S = 2.0
 
 CONTEXT = {"help_option_names": ["-h", "-help", "--help"]}
 # Behind the first argument all are arguments, whatever they begin with.
@@ -159,12 +161,14 @@ def wait(session: Session, state: str, limit: float | None) -> None:
     """Wait until the task is in a state (of FairMQ or ours), and print it, in the task's own words.
     It need not listen yet. Ends with a failure when it reaches ERROR instead, or after DURATION,
     else after the limit of -timeout."""
-    target, wanted = session.target(limit), state.upper()
+    wanted = state.upper()
+    end_s = time.monotonic() + (limit or session.timeout_s)
     while True:
+        left_s = end_s - time.monotonic()
         try:
-            present = target.get_state()
+            present = session.target(max(left_s, LOOK_S)).get_state()
         except OccError as error:
-            if error.status != "UNAVAILABLE" or target.is_late:
+            if error.status != "UNAVAILABLE" or left_s <= 0:
                 raise
             present = ""
         if wanted in (present, our_state(present)):
@@ -172,7 +176,7 @@ def wait(session: Session, state: str, limit: float | None) -> None:
             return
         if present == "ERROR":
             raise TransitionFailed(f"the task is in ERROR; {wanted} was waited for")
-        if target.is_late:
+        if left_s <= 0:
             raise DeadlineExceeded(f"the task is still in {present}; {wanted} was waited for")
         time.sleep(LOOK_INTERVAL_S)
 

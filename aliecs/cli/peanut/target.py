@@ -62,11 +62,6 @@ class Target:
         """What is left of the time."""
         return max(self._end_s - time.monotonic(), SHORTEST_S)
 
-    @property
-    def is_late(self) -> bool:
-        """Whether no time is left."""
-        return time.monotonic() >= self._end_s
-
     def get_state(self) -> str:
         """The present state, in the task's own words."""
         return self.client.get_state(self.left_s).state
