@@ -50,11 +50,16 @@ $(TEST_STAMP): $(STAMP)
 		--config-settings editable_mode=compat --editable ".[test]"
 	@touch $@
 
-# What many environments in one core leave behind, what each task of a large one costs, in the core
-# and in an executor, and what loading, configuration and a million expressions cost.
+# What many environments in one core leave behind; what tasks cost, simulated ones and real ones, in
+# the core and in an executor; what placement, loading, configuration and expressions cost.
 bench: $(TEST_STAMP) test-tools
-	$(BIN)/python bench/twenty_environments.py
-	$(BIN)/python bench/large_environment.py
+	$(BIN)/python -m bench.twenty_environments
+	$(BIN)/python bench/large_environment.py --tasks 1000
+	$(BIN)/python bench/large_environment.py --tasks 10000
+	$(BIN)/python bench/large_environment.py --tasks 100000
+	$(BIN)/python -m bench.placement
+	$(BIN)/python -m bench.real_tasks
+	$(BIN)/python -m bench.real_tasks --mesos
 	$(BIN)/python -m bench.executor
 	$(BIN)/python bench/loading.py
 	$(BIN)/python bench/configuration.py

@@ -57,6 +57,7 @@ from aliecs.environment.operation import Operations
 from aliecs.errors import AliecsError, NotFound, SettingsError, Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.record import CoreStart
+from aliecs.garbage import GarbageCollector
 from aliecs.integration.factory import known_factories, make_integrations
 from aliecs.interfaces import IConfigurationService, ITaskBackend
 from aliecs.journal import Journal
@@ -180,7 +181,9 @@ class CoreParts:
             agent_grace_s=settings.agent_grace_s,
             idle_ttl_s=settings.idle_task_ttl_s,
             reuse=settings.reuse_unlocked_tasks,
+            usage_interval_s=settings.task_usage_interval_s,
         )
+        operations = Operations(identifiers)
         manager = Manager(
             Facilities(
                 roster=roster,
@@ -189,7 +192,7 @@ class CoreParts:
                 loaders=loaders,
                 bus=bus,
                 journal=journal,
-                operations=Operations(identifiers),
+                operations=operations,
                 identifiers=identifiers,
                 clock=reactor,
                 options=environment_options(settings, apricot),
@@ -216,6 +219,13 @@ class CoreParts:
         )
         await self._open_faces(core, apricot)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
+        garbage = GarbageCollector(
+            reactor,
+            is_busy=lambda: bool(operations.running()),
+            environments=lambda: (environment.id for environment in manager.environments()),
+        )
+        garbage.start()
+        self._stops.add("garbage", garbage.stop)
         self.ready = self._has_served = True
         self._begin_watchdog()
 

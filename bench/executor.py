@@ -26,6 +26,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from aliecs.executor.usage import usage_of_sessions
 from aliecs.protocol import mesos_pb2
 from aliecs.protocol.message import (
     BasicTaskTerminated,
@@ -171,6 +172,23 @@ class Bench:
         )
 
 
+def show_usage_cost(executor: int, tasks: int) -> None:
+    """What one look at what the tasks use takes; the executor does the same."""
+    leaders = [
+        pid
+        for launcher in children(executor)
+        if is_python(launcher, "launcher.py")
+        for pid in children(launcher)
+    ]
+    before_s = time.process_time()
+    found = usage_of_sessions(leaders)
+    taken_s = time.process_time() - before_s
+    if len(found) != tasks:
+        raise SystemExit(f"{len(found)} of {tasks} tasks were found")
+    each_us = 1e6 * taken_s / tasks
+    print(f"  {'a look at what they use':<22} {each_us:8.0f} us of processor for each")
+
+
 async def measure(reactor: Any, folder: Path, tasks: int, devices: int) -> None:
     """Both kinds, one after the other."""
     program = folder / "sample.py"
@@ -202,6 +220,7 @@ async def measure(reactor: Any, folder: Path, tasks: int, devices: int) -> None:
     await bench.measured(
         "START", tasks, lambda: bench.order(names, "START", "CONFIGURED", "RUNNING")
     )
+    show_usage_cost(bench.pid, tasks)
     await bench.measured("STOP", tasks, lambda: bench.order(names, "STOP", "RUNNING", "CONFIGURED"))
 
     async def kill(names: list[str]) -> None:

@@ -29,6 +29,7 @@ asyncioreactor.install(asyncio.new_event_loop())
 
 from twisted.internet import reactor as installed_reactor  # noqa: E402
 from twisted.internet.defer import Deferred  # noqa: E402
+from twisted.internet.task import deferLater  # noqa: E402
 
 from aliecs.backend.simulated import SimulatedBackend, SimulatedHost  # noqa: E402
 from aliecs.configuration.opening import open_configuration  # noqa: E402
@@ -40,6 +41,7 @@ from aliecs.environment.manager import CreationRequest, DestructionRequest, Mana
 from aliecs.environment.operation import Operations  # noqa: E402
 from aliecs.event.bus import Bus  # noqa: E402
 from aliecs.event.record import User  # noqa: E402
+from aliecs.garbage import GarbageCollector  # noqa: E402
 from aliecs.journal import Journal  # noqa: E402
 from aliecs.protocol.identifier import IdentifierGenerator  # noqa: E402
 from aliecs.repository.manager import Repositories  # noqa: E402
@@ -116,6 +118,7 @@ class Steps:
 
     async def take(self, name: str, step: Callable[[], Awaitable[Any]]) -> Any:
         """Perform one."""
+        await deferLater(reactor, 2 * TICK_S)
         self.longest_s = 0.0
         began_s, processor = time.monotonic(), processor_s()
         result = await step()
@@ -148,6 +151,7 @@ async def measure(folder: Path, hosts: int, tasks_per_host: int) -> None:
         backend=backend, bus=bus, journal=journal, clock=reactor, identifiers=identifiers
     )
     await backend.start(roster)
+    operations = Operations(identifiers)
     manager = Manager(
         Facilities(
             roster=roster,
@@ -156,12 +160,18 @@ async def measure(folder: Path, hosts: int, tasks_per_host: int) -> None:
             loaders=loaders,
             bus=bus,
             journal=journal,
-            operations=Operations(identifiers),
+            operations=operations,
             identifiers=identifiers,
             clock=reactor,
             options=Options(),
         )
     )
+    garbage = GarbageCollector(
+        reactor,
+        is_busy=lambda: bool(operations.running()),
+        environments=lambda: (one.id for one in manager.environments()),
+    )
+    garbage.start()
     me = User(name="bench")
     tasks = hosts * tasks_per_host
     steps = Steps(tasks)

@@ -1,6 +1,6 @@
 """Twenty environments in one core, one after the other: what stays of them.
 
-    python bench/twenty_environments.py [--environments 20] [--from 5]
+    python -m bench.twenty_environments [--environments 20] [--from 5]
 
 Starts the real service with three embedded hosts. Each round creates the demonstration's
 environment, takes a short run in it and destroys it; then the descriptors and processes of all
@@ -13,15 +13,10 @@ The memory is what the core has for itself alone (`Private_Dirty`): shared pages
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,14 +24,10 @@ from uuid import uuid4
 from attrs import frozen
 
 from aliecs.protocol.protos import o2control_pb2
-from aliecs.txgrpc.blocking import BlockingChannel
-from aliecs.txgrpc.stub import Stub
+from bench.core import CALL_DEADLINE_S, processes, running_core
 
 TEMPLATE = "builtin/workflows/demo@main"
 HOSTS = ("flp001", "flp002", "epn001")
-MARK = "BENCH_OF_ALIECS"
-CALL_DEADLINE_S = 60.0
-START_DEADLINE_S = 30.0
 SETTLE_S = 0.5
 RUN_S = 0.3
 MOST_MEMORY_KB = 1024
@@ -50,47 +41,6 @@ class Count:
     processes: int
     memory_kb: int
     seconds: float
-
-
-@contextmanager
-def running_core(folder: Path, mark: str) -> Iterator[tuple[int, Any]]:
-    """The service in a folder of its own: its process id, and a stub of the control API."""
-    working_dir = folder / "core"
-    settings = {
-        "coreWorkingDir": str(working_dir),
-        "controlPort": 0,
-        "restPort": 0,
-        "apricotPort": 0,
-        "apricotHttpPort": 0,
-        "hosts": list(HOSTS),
-        "integrationPlugins": ["testplugin"],
-        "recoveryTimeout": "10s",
-    }
-    (folder / "settings.yaml").write_text(json.dumps(settings))
-    command = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "--reactor=asyncio"]
-    command += ["aliecs", "--config", str(folder / "settings.yaml")]
-    with (folder / "core.log").open("wb") as log:
-        core = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, env={**os.environ, MARK: mark}
-        )
-    try:
-        said = working_dir / "core.json"
-        deadline = time.monotonic() + START_DEADLINE_S
-        while not said.exists():
-            if core.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"the core did not start:\n{(folder / 'core.log').read_text()}")
-            time.sleep(0.05)
-        with BlockingChannel(json.loads(said.read_text())["grpc"]) as channel:
-            control = Stub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
-            yield core.pid, control
-            control.Teardown(
-                o2control_pb2.TeardownRequest(reason="measured"), deadline_s=CALL_DEADLINE_S
-            )
-        core.wait(CALL_DEADLINE_S)
-    finally:
-        for pid in processes(mark):
-            os.kill(pid, signal.SIGKILL)
-        core.wait()
 
 
 def one_environment(control: Any) -> None:
@@ -109,20 +59,6 @@ def one_environment(control: Any) -> None:
     control.DestroyEnvironment(
         o2control_pb2.DestroyEnvironmentRequest(id=environment_id), deadline_s=CALL_DEADLINE_S
     )
-
-
-def processes(mark: str) -> list[int]:
-    """Every living process that the core started, and the core."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
 
 
 def private_memory_kb(pid: int) -> int:
@@ -148,7 +84,7 @@ def measure(environments: int) -> Sequence[Count]:
     print(f"{'number':>6} {'descriptors':>11} {'processes':>9} {'memory KB':>10} {'seconds':>8}")
     with (
         tempfile.TemporaryDirectory(prefix="aliecs-bench-") as folder,
-        running_core(Path(folder), mark) as (core, control),
+        running_core(Path(folder), mark, hosts=HOSTS) as (core, control),
     ):
         for number in range(1, environments + 1):
             began = time.monotonic()

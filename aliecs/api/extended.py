@@ -12,6 +12,7 @@ from aliecs.api.inspection import (
     too_many_explained,
 )
 from aliecs.api.message import operation_message, record_message
+from aliecs.api.usage import usage_reply
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
 from aliecs.errors import InvalidInput, NotFound
@@ -80,6 +81,14 @@ class ExtendedControl:
             stream=request.stream or aliecs_v1_pb2.TASK_STREAM_STDOUT,
             lines=lines[-request.tail :] if request.tail else lines,
         )
+
+    async def GetTaskUsage(
+        self, request: aliecs_v1_pb2.GetTaskUsageRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetTaskUsageReply:
+        """What tasks use of processor, memory and files."""
+        if request.environment_id:
+            self.core.environment(request.environment_id)
+        return await usage_reply(self.core.roster, request)
 
     async def Recover(
         self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall

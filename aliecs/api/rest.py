@@ -84,6 +84,7 @@ class Rest:
             ("GET", f"{base}/tasks", self._tasks),
             ("GET", f"{base}/tasks/<task_id>", self._task),
             ("GET", f"{base}/tasks/<task_id>/logs", self._task_log),
+            ("GET", f"{base}/task-usage", self._task_usage),
             ("POST", f"{base}/cleanups", self._clean_up),
             ("GET", f"{base}/repositories", self._repositories),
             ("POST", f"{base}/repositories", self._add_repository),
@@ -188,6 +189,24 @@ class Rest:
             task_id=task_id, stream=streams[stream], tail=number_of(request, "tail", 200)
         )
         return await self._answer(request, self.extended.GetTaskLog, asked)
+
+    async def _task_usage(self, request: Request) -> bytes:
+        orders = {
+            "age": aliecs_v1_pb2.TASK_USAGE_ORDER_UNSPECIFIED,
+            "processors": aliecs_v1_pb2.TASK_USAGE_ORDER_PROCESSORS,
+            "memory": aliecs_v1_pb2.TASK_USAGE_ORDER_MEMORY,
+            "open_files": aliecs_v1_pb2.TASK_USAGE_ORDER_OPEN_FILES,
+        }
+        order = text_of(request, "order", "age")
+        if order not in orders:
+            raise InvalidInput(f"order is {order!r}; it can be {', '.join(orders)}")
+        asked = aliecs_v1_pb2.GetTaskUsageRequest(
+            environment_id=text_of(request, "environment", ""),
+            task_ids=arguments(request, "task"),
+            order=orders[order],
+            limit=number_of(request, "limit", 0),
+        )
+        return await self._answer(request, self.extended.GetTaskUsage, asked)
 
     async def _repositories(self, request: Request) -> bytes:
         asked = o2control_pb2.ListReposRequest(

@@ -7,10 +7,13 @@ by a `Behaviour`; the plain one does everything it is told, after `delay_s`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from aliecs.errors import Unavailable
@@ -29,8 +32,8 @@ from aliecs.protocol.message import (
     AnnounceTaskPid,
     AnyCommand,
     BasicTaskTerminated,
-    CommandPayload,
     CommandResponse,
+    ControlMode,
     DeviceEvent,
     DeviceEventType,
     TransitionCommand,
@@ -42,6 +45,9 @@ from aliecs.protocol.message import (
 )
 
 PORTS: PortRanges = ((9000, 20000), (30000, 60000))
+
+AT_ONCE = 250
+"""Messages that arrive in one turn of the reactor; those of a cluster come one host at a time."""
 
 
 @frozen
@@ -57,10 +63,14 @@ class SimulatedHost:
 
 @define(eq=False)
 class SimulatedTask:
-    """A task that is not there."""
+    """A task that is not there: as much as Mesos and an executor know of it."""
 
-    launch: TaskLaunch
-    payload: CommandPayload
+    task_id: str
+    name: str
+    control_mode: ControlMode
+    cpus: float
+    memory_mb: float
+    ports: PortRanges
     agent_id: str
     executor_id: str
     state: str = "STANDBY"
@@ -72,7 +82,7 @@ class Behaviour:
     def launched(self, task: SimulatedTask) -> TaskUpdate | None:
         """The first update of a task; None for a task of which nothing is heard."""
         return TaskUpdate(
-            task.launch.task_id, MesosState.TASK_RUNNING, task.agent_id, task.executor_id
+            task.task_id, MesosState.TASK_RUNNING, task.agent_id, task.executor_id
         )
 
     def transition(self, task: SimulatedTask, command: TransitionCommand) -> tuple[str, str] | None:
@@ -101,6 +111,10 @@ class SimulatedBackend:
     _used: dict[str, tuple[float, float]] = field(init=False, factory=dict)
     _ports: dict[str, set[int]] = field(init=False, factory=dict)
     _offered: set[str] = field(init=False, factory=set)
+    _on_its_way: deque[tuple[float, Callable[..., None], tuple[Any, ...]]] = field(
+        init=False, factory=deque
+    )
+    _log: Logger = field(init=False, factory=Logger)
 
     async def start(self, observer: ITaskObserver) -> None:
         """See `ITaskBackend`."""
@@ -163,11 +177,19 @@ class SimulatedBackend:
         """See `ITaskBackend`."""
         self._offered.discard(offer.agent_id)
         for launch in tasks:
-            payload = decode_payload(launch.command)
-            task = SimulatedTask(launch, payload, offer.agent_id, offer.executor_id)
+            task = SimulatedTask(
+                launch.task_id,
+                launch.name,
+                decode_payload(launch.command).control_mode,
+                launch.cpus,
+                launch.memory_mb,
+                launch.ports,
+                offer.agent_id,
+                offer.executor_id,
+            )
             self.tasks[launch.task_id] = task
             self._account(task, 1)
-            self.clock.callLater(self.delay_s, self._launched, task)
+            self._later(self._launched, task)
 
     def decline(self, offers: Sequence[Offer]) -> None:
         """See `ITaskBackend`."""
@@ -176,7 +198,7 @@ class SimulatedBackend:
 
     def kill(self, task_id: str, agent_id: str) -> None:
         """See `ITaskBackend`."""
-        self.clock.callLater(self.delay_s, self.end, task_id, MesosState.TASK_KILLED, "killed")
+        self._later(self.end, task_id, MesosState.TASK_KILLED, "killed")
 
     def send(self, agent_id: str, executor_id: str, message: bytes) -> None:
         """See `ITaskBackend`."""
@@ -184,7 +206,7 @@ class SimulatedBackend:
         task = self.tasks.get(command.task_id)
         if task is None:
             raise Unavailable(f"task {command.task_id} has ended")
-        self.clock.callLater(self.delay_s, self._obey, task, command)
+        self._later(self._obey, task, command)
 
     async def reconcile(self, tasks: Mapping[str, str]) -> None:
         """See `ITaskBackend`."""
@@ -218,18 +240,39 @@ class SimulatedBackend:
 
     # --- inside ----------------------------------------------------------------------------
 
+    def _later(self, arrive: Callable[..., None], *what: Any) -> None:
+        """Something arrives after `delay_s`, behind all that is on its way."""
+        self._on_its_way.append((self.clock.seconds() + self.delay_s, arrive, what))
+        if len(self._on_its_way) == 1:
+            self.clock.callLater(self.delay_s, self._arrive)
+
+    def _arrive(self) -> None:
+        for _ in range(AT_ONCE):
+            _, arrive, what = self._on_its_way[0]
+            try:
+                arrive(*what)
+            except Exception:
+                self._log.failure("a simulated task")
+            self._on_its_way.popleft()
+            if not self._on_its_way:
+                return
+            wait_s = self._on_its_way[0][0] - self.clock.seconds()
+            if wait_s > 0:
+                break
+        self.clock.callLater(max(0.0, wait_s), self._arrive)
+
     def _launched(self, task: SimulatedTask) -> None:
         update = self.behaviour.launched(task)
-        if update is None or task.launch.task_id not in self.tasks:
+        if update is None or task.task_id not in self.tasks:
             return
         if update.state.is_terminal:
-            self.end(task.launch.task_id, update.state, update.message)
+            self.end(task.task_id, update.state, update.message)
             return
         self._observer.task_status(update)
-        self._say(task, AnnounceTaskPid(task_id=task.launch.task_id, pid=1).encode())
+        self._say(task, AnnounceTaskPid(task_id=task.task_id, pid=1).encode())
 
     def _obey(self, task: SimulatedTask, command: AnyCommand) -> None:
-        if task.launch.task_id not in self.tasks:
+        if task.task_id not in self.tasks:
             return
         if isinstance(command, TransitionCommand):
             answer = self.behaviour.transition(task, command)
@@ -251,10 +294,10 @@ class SimulatedBackend:
     def _account(self, task: SimulatedTask, sign: int) -> None:
         cpus, memory_mb = self._used.get(task.agent_id, (0.0, 0.0))
         self._used[task.agent_id] = (
-            cpus + sign * task.launch.cpus,
-            memory_mb + sign * task.launch.memory_mb,
+            cpus + sign * task.cpus,
+            memory_mb + sign * task.memory_mb,
         )
-        ports = {port for begin, end in task.launch.ports for port in range(begin, end + 1)}
+        ports = {port for begin, end in task.ports for port in range(begin, end + 1)}
         held = self._ports.setdefault(task.agent_id, set())
         if sign > 0:
             held |= ports
@@ -268,7 +311,7 @@ def _response(task: SimulatedTask, command: AnyCommand, error: str, state: str) 
         id=command.id,
         environment_id=command.environment_id,
         error=error,
-        task_id=task.launch.task_id,
+        task_id=task.task_id,
         state=state,
     ).encode()
 
@@ -277,7 +320,7 @@ def _terminated(task: SimulatedTask, exit_code: int, stderr: str) -> bytes:
     return BasicTaskTerminated(
         timestamp=timestamp(),
         type=int(DeviceEventType.BASIC_TASK_TERMINATED),
-        origin=origin(task.agent_id, task.executor_id, task.launch.task_id),
+        origin=origin(task.agent_id, task.executor_id, task.task_id),
         exit_code=exit_code,
         stderr=stderr,
         voluntary_termination=True,

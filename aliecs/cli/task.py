@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from aliecs.api.mapping import to_value
@@ -16,6 +18,11 @@ group = Group("task", help="Look at tasks, and end those that no environment hol
 _STREAMS = {
     "stdout": aliecs_v1_pb2.TASK_STREAM_STDOUT,
     "stderr": aliecs_v1_pb2.TASK_STREAM_STDERR,
+}
+_ORDERS = {
+    "processors": aliecs_v1_pb2.TASK_USAGE_ORDER_PROCESSORS,
+    "memory": aliecs_v1_pb2.TASK_USAGE_ORDER_MEMORY,
+    "files": aliecs_v1_pb2.TASK_USAGE_ORDER_OPEN_FILES,
 }
 
 
@@ -98,6 +105,69 @@ def log(task_id: str, stream: str, lines: int | None) -> None:
             here.output.line(line)
 
 
+@click.option(
+    "-e", "--environment", metavar="ID", default="", help="only tasks of this environment"
+)
+@click.option(
+    "-s",
+    "--sort",
+    type=click.Choice(list(_ORDERS)),
+    default="memory",
+    show_default=True,
+    help="the task with the most of it comes first",
+)
+@click.option(
+    "-n", "--limit", type=click.IntRange(0), default=20, show_default=True, help="0 for all"
+)
+@click.argument("task_ids", metavar="[TASK-ID]...", nargs=-1)
+def usage(environment: str, sort: str, limit: int, task_ids: tuple[str, ...]) -> None:
+    """Show what tasks use of their hosts: processors, memory, open files. Executors tell it every
+    so often (the core's setting taskUsageInterval); the column AGE says how long ago."""
+    with session() as here:
+        reply = here.ask_extended(
+            "GetTaskUsage",
+            aliecs_v1_pb2.GetTaskUsageRequest(
+                environment_id=environment, task_ids=task_ids, order=_ORDERS[sort], limit=limit
+            ),
+        )
+        if not here.output.is_text:
+            here.output.value(to_value(reply))
+        elif not reply.tasks:
+            here.output.line("nothing is known yet of what tasks use")
+        else:
+            now_s = time.time()
+            here.output.table(
+                (
+                    "task id",
+                    "role",
+                    "hostname",
+                    "processors",
+                    "memory",
+                    "files",
+                    "processes",
+                    "age",
+                ),
+                [
+                    (
+                        task.task_id,
+                        task.role,
+                        task.host,
+                        f"{task.processors:.2f}",
+                        _bytes(task.memory_bytes),
+                        str(task.open_files),
+                        str(task.processes),
+                        f"{max(0.0, now_s - task.time_ms / 1000):.0f} s",
+                    )
+                    for task in reply.tasks
+                ],
+            )
+
+
+def _bytes(number: int) -> str:
+    return f"{number / 2**30:.2f} GiB" if number >= 2**30 else f"{number / 2**20:.1f} MiB"
+
+
 group.add(group.command("list")(list_), "ls", "l")
 group.add(group.command("clean")(clean), "cleanup", "cl")
 group.add(group.command("log")(log))
+group.add(group.command("usage")(usage))

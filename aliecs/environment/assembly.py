@@ -7,10 +7,12 @@ taken beforehand, on the reactor, so that the threads share nothing that changes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from attrs import frozen
+from twisted.internet.threads import deferToThread
 
 from aliecs.environment import run
 from aliecs.errors import AliecsError, InvalidInput
@@ -31,6 +33,11 @@ from aliecs.workflow.role import TaskRole
 
 if TYPE_CHECKING:
     from aliecs.environment.environment import Environment
+
+BATCH = 500
+"""Tasks whose commands or properties are made together."""
+
+Made = TypeVar("Made")
 
 
 async def load_workflow(environment: Environment, variables: Mapping[str, str]) -> Workflow:
@@ -134,12 +141,10 @@ class Assembly:
             environment.facilities.options.fmq_plugin,
             environment.facilities.options.fmq_plugin_search_path,
         )
-        taken = []
-        for task in tasks:
-            taken.append(self._take(task, {}))
-            await environment.facilities.roster.pace.breathe()
 
-        def work(sources: ILoaderSources) -> Sequence[ResolvedCommand | AliecsError]:
+        def work(
+            taken: Sequence[_Taken], sources: ILoaderSources
+        ) -> Sequence[ResolvedCommand | AliecsError]:
             library = self._library(None)
             commands: list[ResolvedCommand | AliecsError] = []
             for one in taken:
@@ -157,15 +162,37 @@ class Assembly:
                     commands.append(problem)
             return commands
 
-        return await environment.facilities.loaders.run(work)
+        return await self._in_batches([(task, {}) for task in tasks], work)
 
-    async def properties(self, tasks: Sequence[Task]) -> Mapping[str, Mapping[str, str]]:
+    async def _in_batches(
+        self,
+        tasks: Sequence[tuple[Task, Mapping[str, str]]],
+        work: Callable[[Sequence[_Taken], ILoaderSources], Sequence[Made]],
+    ) -> list[Made]:
+        """Do something for tasks, given with the properties of their channels, in a loader thread.
+        Not for all at once: what is taken of a task is larger than what is made of it."""
+        environment = self.environment
+        made: list[Made] = []
+        for begin in range(0, len(tasks), BATCH):
+            taken: list[_Taken] = []
+            for task, channels in tasks[begin : begin + BATCH]:
+                taken.append(self._take(task, channels))
+                await environment.facilities.roster.pace.breathe()
+            made += await environment.facilities.loaders.run(partial(work, taken))
+        return made
+
+    async def properties(self, tasks: Sequence[Task]) -> dict[str, Mapping[str, str]]:
         """What tasks are given at CONFIGURE, by task id. Raises `AliecsError` where a critical task
         cannot be given what it needs; others go without, and it is told."""
-        bind_map = make_bind_map(
-            BoundTask(task.role_path, task.address, task.inbound, task.endpoints) for task in tasks
-        )
-        taken: list[_Taken] = []
+        bound: list[BoundTask] = []
+        for task in tasks:
+            if task.inbound:
+                bound.append(
+                    BoundTask(task.role_path, task.address, task.inbound, task.endpoints)
+                )
+            await self.environment.facilities.roster.pace.breathe()
+        bind_map = await deferToThread(make_bind_map, bound)
+        controllable: list[tuple[Task, Mapping[str, str]]] = []
         for task in tasks:
             if not task.control_mode.is_controllable:
                 continue
@@ -176,17 +203,15 @@ class Assembly:
             except InvalidInput as problem:
                 self._refuse(task, problem)
                 continue
-            taken.append(self._take(task, channels))
+            controllable.append((task, channels))
             await self.environment.facilities.roster.pace.breathe()
-        made = await self.environment.facilities.loaders.run(
-            lambda sources: self._build_properties(taken, sources)
-        )
+        made = await self._in_batches(controllable, self._build_properties)
         properties: dict[str, Mapping[str, str]] = {}
-        for one, result in zip(taken, made, strict=True):
+        for (task, _), result in zip(controllable, made, strict=True):
             if isinstance(result, AliecsError):
-                self._refuse(one.task, result)
+                self._refuse(task, result)
             else:
-                properties[one.task.id] = result
+                properties[task.id] = result
         return properties
 
     def _build_properties(

@@ -220,7 +220,7 @@ class Work:
         tasks = self.environment.active_tasks()
         properties = await Assembly(self.environment).properties(tasks)
         timeout_s = self.environment.facilities.options.configure_timeout_s
-        await self._command(CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s)
+        await self._command(CONFIGURE, tasks, lambda task: properties.pop(task.id, {}), timeout_s)
 
     async def _start(self) -> None:
         environment = self.environment

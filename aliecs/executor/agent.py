@@ -26,6 +26,7 @@ from zope.interface import implementer
 from aliecs.errors import AliecsError, InvalidInput, Unavailable
 from aliecs.executor.waiting import Happening
 from aliecs.protocol import mesos_pb2
+from aliecs.protocol.combined import COMBINED_BYTES, combine_messages, is_combined, separate
 from aliecs.protocol.local import Hello, short_address
 from aliecs.protocol.mesos_executor_pb2 import Call, Event
 from aliecs.protocol.recordio import RecordReader, encode_record
@@ -114,6 +115,8 @@ class AgentSession:
     _outgoing: deque[Call] = field(factory=deque, init=False)
     _connection: Connection | None = field(default=None, init=False)
     _subscribed: bool = field(default=False, init=False)
+    _combines: bool = field(default=False, init=False)
+    """The core takes combined messages: its last one was one."""
     _stopped: Happening[None] = field(factory=Happening, init=False)
     _running: Deferred[None] | None = field(default=None, init=False)
     _patience: Any = field(default=None, init=False)
@@ -137,6 +140,11 @@ class AgentSession:
             await self._all_said.within(FAREWELL_S, self.clock)
         if self._connection is not None:
             self._connection.close()
+
+    @property
+    def is_heard(self) -> bool:
+        """True while what is sent goes out at once."""
+        return self._subscribed and not self._outgoing
 
     def update(self, status: mesos_pb2.TaskStatus) -> None:
         """Send a status update, and keep it until it is acknowledged."""
@@ -219,9 +227,30 @@ class AgentSession:
             and self._outgoing
             and connection.is_writable
         ):
-            connection.send(self._outgoing.popleft())
+            connection.send(self._next_call())
         if self._stopped.happened and not self._outgoing and self._is_idle(connection):
             self._all_said.happen(None)
+
+    def _next_call(self) -> Call:
+        """The first of what is to be sent, together with messages right behind it."""
+        call = self._outgoing.popleft()
+        if not self._can_be_combined(call):
+            return call
+        messages = [call.message.data]
+        size = len(call.message.data)
+        while self._outgoing and self._can_be_combined(self._outgoing[0]):
+            size += len(self._outgoing[0].message.data)
+            if size > COMBINED_BYTES:
+                break
+            messages.append(self._outgoing.popleft().message.data)
+        if len(messages) == 1:
+            return call
+        return self._call(Call.MESSAGE, message=Call.Message(data=combine_messages(messages)))
+
+    def _can_be_combined(self, call: Call) -> bool:
+        return (
+            self._combines and call.type == Call.MESSAGE and not is_combined(call.message.data)
+        )
 
     @staticmethod
     def _is_idle(connection: Connection | None) -> bool:
@@ -254,13 +283,23 @@ class AgentSession:
             self._tasks.pop(event.acknowledged.task_id.value, None)
             self._updates.pop(event.acknowledged.uuid, None)
         elif kind == Event.MESSAGE:
-            self.events.message(event.message.data)
+            self._hear(event.message.data)
         elif kind == Event.SHUTDOWN:
             self.events.shutdown()
         elif kind == Event.ERROR:
             log.error("the agent reports: {message}", message=event.error.message)
             if self._connection is not None:
                 self._connection.close()
+
+    def _hear(self, data: bytes) -> None:
+        self._combines = is_combined(data)
+        try:
+            messages = separate(data)
+        except InvalidInput as error:
+            log.error("{error}", error=error.message)
+            return
+        for message in messages:
+            self.events.message(message)
 
     def _launch(self, task: mesos_pb2.TaskInfo) -> None:
         self._tasks[task.task_id.value] = task

@@ -27,9 +27,10 @@ from aliecs.executor.controllable import ControllableTask
 from aliecs.executor.output import LogFolder, is_folder_name
 from aliecs.executor.process import Processes, ProcessRequest
 from aliecs.executor.task import Surroundings, Task, Times
+from aliecs.executor.usage import UsageReporter
 from aliecs.executor.waiting import Happening
 from aliecs.interfaces import MesosState
-from aliecs.protocol import mesos_pb2
+from aliecs.protocol import combined, mesos_pb2
 from aliecs.protocol.mesos_executor_pb2 import Event
 from aliecs.protocol.message import (
     AnyCommand,
@@ -40,6 +41,7 @@ from aliecs.protocol.message import (
     ExecutorAnnouncement,
     ExecutorMessage,
     MessageError,
+    ReportUsageCommand,
     TaskLogCommand,
     TransitionCommand,
     TriggerHookCommand,
@@ -54,7 +56,12 @@ _KINDS: Mapping[ControlMode, type[Task]] = {
     ControlMode.BASIC: BasicTask,
     ControlMode.HOOK: HookTask,
 }
-_OWN_COMMANDS = ("AliecsCommand_TaskLog", "AliecsCommand_ShmClean")
+_OWN_COMMANDS = (
+    "AliecsCommand_TaskLog",
+    "AliecsCommand_ShmClean",
+    "AliecsCommand_ReportUsage",
+    combined.COMMANDS,
+)
 PRUNE_INTERVAL_S = 60.0
 SHUTDOWN_GRACE_S = 3.0
 """How long tasks have to end in order when the agent orders everything to end."""
@@ -126,6 +133,9 @@ class Executor:
             send=self._send,
             times=settings.times,
         )
+        self._usage = UsageReporter(
+            reactor, self._leaders, self._send, lambda: self._session.is_heard
+        )
         self._tasks: dict[str, Task] = {}
         """All that can be addressed."""
         self._ended: set[str] = set()
@@ -148,6 +158,7 @@ class Executor:
         reason, grace_s = await self._end.wait()
         log.info("ending: {reason}", reason=reason)
         await self._end_tasks(grace_s)
+        await self._usage.stop()
         await self._processes.stop()
         await self._session.stop()
         self._prune_timer.cancel()
@@ -262,6 +273,9 @@ class Executor:
             self._respond(command, error=await self._task(command).trigger())
         elif isinstance(command, TaskLogCommand):
             self._respond(command, output=await self._tail(command))
+        elif isinstance(command, ReportUsageCommand):
+            self._usage.report_every(command.interval_s)
+            self._respond(command)
         else:
             await self._clean_shared_memory(command)
 
@@ -275,6 +289,14 @@ class Executor:
             if command.task_id not in self._tasks:
                 raise
             return ""
+
+    def _leaders(self) -> dict[str, int]:
+        """The process of each task that has one: the leader of its session."""
+        return {
+            task.task_id: task.process.pid
+            for task in self._tasks.values()
+            if task.process is not None and not task.process.ended.happened
+        }
 
     def _task(self, command: AnyCommand) -> Task:
         task = self._tasks.get(command.task_id)

@@ -250,6 +250,9 @@ def merge_channels(*lists: Sequence[Channel]) -> tuple[Channel, ...]:
 def merge_constraints(*lists: Sequence[Constraint]) -> tuple[Constraint, ...]:
     """The constraints of all lists, weakest list first (the class, then the root role, ...); a
     later one about the same attribute takes the place of the earlier."""
+    given = [constraints for constraints in lists if constraints]
+    if len(given) == 1 and len(given[0]) == 1:
+        return tuple(given[0])  # most often so: many tasks then share one tuple
     merged: dict[str, Constraint] = {}
     for constraints in lists:
         for constraint in constraints:

@@ -21,6 +21,13 @@ class TaskStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_STREAM_STDOUT: _ClassVar[TaskStream]
     TASK_STREAM_STDERR: _ClassVar[TaskStream]
 
+class TaskUsageOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_USAGE_ORDER_UNSPECIFIED: _ClassVar[TaskUsageOrder]
+    TASK_USAGE_ORDER_PROCESSORS: _ClassVar[TaskUsageOrder]
+    TASK_USAGE_ORDER_MEMORY: _ClassVar[TaskUsageOrder]
+    TASK_USAGE_ORDER_OPEN_FILES: _ClassVar[TaskUsageOrder]
+
 class Drawing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DRAWING_NONE: _ClassVar[Drawing]
@@ -34,6 +41,10 @@ OPERATION_STATE_ABORTED: OperationState
 TASK_STREAM_UNSPECIFIED: TaskStream
 TASK_STREAM_STDOUT: TaskStream
 TASK_STREAM_STDERR: TaskStream
+TASK_USAGE_ORDER_UNSPECIFIED: TaskUsageOrder
+TASK_USAGE_ORDER_PROCESSORS: TaskUsageOrder
+TASK_USAGE_ORDER_MEMORY: TaskUsageOrder
+TASK_USAGE_ORDER_OPEN_FILES: TaskUsageOrder
 DRAWING_NONE: Drawing
 DRAWING_SVG: Drawing
 DRAWING_TEXT: Drawing
@@ -189,6 +200,48 @@ class GetTaskLogReply(_message.Message):
     lines: _containers.RepeatedScalarFieldContainer[str]
     path: str
     def __init__(self, task_id: _Optional[str] = ..., host: _Optional[str] = ..., stream: _Optional[_Union[TaskStream, str]] = ..., lines: _Optional[_Iterable[str]] = ..., path: _Optional[str] = ...) -> None: ...
+
+class GetTaskUsageRequest(_message.Message):
+    __slots__ = ("environment_id", "task_ids", "order", "limit")
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    order: TaskUsageOrder
+    limit: int
+    def __init__(self, environment_id: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., order: _Optional[_Union[TaskUsageOrder, str]] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class TaskUsage(_message.Message):
+    __slots__ = ("task_id", "role", "environment_id", "host", "time_ms", "processor_s", "processors", "memory_bytes", "open_files", "processes")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    PROCESSOR_S_FIELD_NUMBER: _ClassVar[int]
+    PROCESSORS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FILES_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    role: str
+    environment_id: str
+    host: str
+    time_ms: int
+    processor_s: float
+    processors: float
+    memory_bytes: int
+    open_files: int
+    processes: int
+    def __init__(self, task_id: _Optional[str] = ..., role: _Optional[str] = ..., environment_id: _Optional[str] = ..., host: _Optional[str] = ..., time_ms: _Optional[int] = ..., processor_s: _Optional[float] = ..., processors: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., open_files: _Optional[int] = ..., processes: _Optional[int] = ...) -> None: ...
+
+class GetTaskUsageReply(_message.Message):
+    __slots__ = ("tasks",)
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[TaskUsage]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskUsage, _Mapping]]] = ...) -> None: ...
 
 class RecoverRequest(_message.Message):
     __slots__ = ("environment_id", "requested_by")

@@ -170,7 +170,25 @@ class CleanSharedMemoryCommand(Command, frozen=True, kw_only=True, tag="AliecsCo
     """Run the shared memory cleaner that the executor was started with. Addresses no task."""
 
 
-AnyCommand = TransitionCommand | TriggerHookCommand | TaskLogCommand | CleanSharedMemoryCommand
+class ReportUsageCommand(Command, frozen=True, kw_only=True, tag="AliecsCommand_ReportUsage"):
+    """Tell from now on what tasks use, as `TaskUsageMessage`. Addresses no task."""
+
+    interval_ns: int = field(default=0, name="interval")
+    """Time between two messages; 0: no more."""
+
+    @property
+    def interval_s(self) -> float:
+        """The interval in seconds, 0 for none."""
+        return self.interval_ns / NANOSECONDS
+
+
+AnyCommand = (
+    TransitionCommand
+    | TriggerHookCommand
+    | TaskLogCommand
+    | CleanSharedMemoryCommand
+    | ReportUsageCommand
+)
 
 
 class CommandHeader(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -327,7 +345,28 @@ class ExecutorAnnouncement(ExecutorMessage, frozen=True, kw_only=True, tag="Alie
     """Names of the commands that this executor understands beyond the reference's."""
 
 
-AnyExecutorMessage = CommandResponse | AnnounceTaskPid | DeviceEvent | ExecutorAnnouncement
+class TaskUsage(Struct, frozen=True, kw_only=True, array_like=True):
+    """What all processes of a task use together."""
+
+    processor_s: float = 0.0
+    """Processor time since they began, with that of children that have ended."""
+    memory_bytes: int = 0
+    """Resident memory; what several processes share counts for each of them."""
+    open_files: int = 0
+    processes: int = 0
+
+
+class TaskUsageMessage(ExecutorMessage, frozen=True, kw_only=True, tag="AliecsTaskUsage"):
+    """Ours, for a core that has asked for it: what tasks use, by their ids."""
+
+    time_s: float = 0.0
+    """Unix time at which it was looked at."""
+    tasks: dict[str, TaskUsage] = field(default_factory=dict)
+
+
+AnyExecutorMessage = (
+    CommandResponse | AnnounceTaskPid | DeviceEvent | ExecutorAnnouncement | TaskUsageMessage
+)
 
 _message_decoder: msgspec.json.Decoder[AnyExecutorMessage] = msgspec.json.Decoder(
     AnyExecutorMessage

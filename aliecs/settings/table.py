@@ -242,6 +242,12 @@ class Settings:
         "how long a host may be out of reach before its tasks count as lost",
         key="agentGrace",
     )
+    task_usage_interval_s: float = _setting(
+        DURATION,
+        30.0,
+        "how often executors tell what tasks use of processor, memory and files; 0s for never",
+        key="taskUsageInterval",
+    )
     idle_task_ttl_s: float = _setting(
         DURATION, 600.0, "how long a task without environment is kept", key="idleTaskTtl"
     )

@@ -131,7 +131,6 @@ class Commander:
     clock: IReactorTime
     pace: Pace
     _orders: dict[str, _Order] = field(init=False, factory=dict)
-    _by_task: dict[str, list[_Order]] = field(init=False, factory=dict)
 
     async def transition(
         self,
@@ -203,7 +202,7 @@ class Commander:
 
     def hook_ended(self, task: Task, result: BasicTaskTerminated) -> None:
         """The process of a hook ended."""
-        for order in tuple(self._by_task.get(task.id, ())):
+        for order in self._waiting_for(task):
             if order.what != "hook":
                 continue
             if result.exit_code == 0 and result.voluntary_termination:
@@ -213,7 +212,7 @@ class Commander:
 
     def ended(self, task: Task, reason: str) -> None:
         """The task ended: it will not answer any more."""
-        for order in tuple(self._by_task.get(task.id, ())):
+        for order in self._waiting_for(task):
             order.fail(task, reason)
 
     def give_up(self, tasks: Iterable[Task], reason: str) -> None:
@@ -227,19 +226,14 @@ class Commander:
         waiting = {task.id: task for task in tasks}
         order = _Order(new_xid(), what, waiting, self._over, destination)
         self._orders[order.id] = order
-        for task in tasks:
-            self._by_task.setdefault(task.id, []).append(order)
         return order
+
+    def _waiting_for(self, task: Task) -> list[_Order]:
+        """Orders are few: about one for each environment in a transition."""
+        return [order for order in self._orders.values() if task.id in order.waiting]
 
     def _over(self, order: _Order) -> None:
         del self._orders[order.id]
-
-    def _forget(self, task_id: str, order: _Order) -> None:
-        orders = self._by_task.get(task_id)
-        if orders is not None and order in orders:
-            orders.remove(order)
-            if not orders:
-                del self._by_task[task_id]
 
     async def _send(
         self, order: _Order, tasks: Sequence[Task], encode: Callable[[Task], bytes]
@@ -258,8 +252,6 @@ class Commander:
         finally:
             # Cancelled, or failed to send: nobody waits any more.
             order.finish()
-            for task in tasks:
-                self._forget(task.id, order)
 
     def _send_one(self, order: _Order, task: Task, encode: Callable[[Task], bytes]) -> None:
         if not task.living:

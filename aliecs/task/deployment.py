@@ -8,22 +8,23 @@ their way are ended. Tasks are in the roster, and in the journal, before they ar
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 from aliecs.errors import AliecsError, Conflict, Exhausted
 from aliecs.event.record import Traits
-from aliecs.interfaces import ITaskBackend, Offer, TaskLaunch
+from aliecs.interfaces import HostInfo, ITaskBackend, Offer, TaskLaunch
 from aliecs.journal import Journal
 from aliecs.language.declaration import Channel, Constraint
 from aliecs.language.state import State
 from aliecs.protocol.identifier import IdentifierGenerator, new_xid
 from aliecs.protocol.message import ControlMode
 from aliecs.task.pace import Pace
-from aliecs.task.placement import Placed, Refused, WantedTask, place
+from aliecs.task.placement import Placed, Placement, Refused, WantedTask, place
 from aliecs.task.task import Endpoint, Task, TaskOwner
 from aliecs.task.taskclass import ResolvedCommand, TaskClass
 
@@ -32,6 +33,10 @@ PATIENCE_S = 5.0
 
 ROUND_S = 0.5
 """Time between two rounds."""
+
+LAUNCHED_TOGETHER = 1000
+"""Tasks that are prepared before the first of them is launched: some hosts already start theirs
+while those of others are made."""
 
 
 @frozen
@@ -146,14 +151,17 @@ class Deployer:
         failures: list[DeploymentFailure],
     ) -> Mapping[int, Refused]:
         """One round of offers. Takes out of `pending` what is launched or has failed."""
-        wanted = [_wanted(index, request) for index, request in pending.items()]
         offers = await self.backend.gather_offers()
         used: list[Offer] = []
         try:
-            placement = place(wanted, offers, self.backend.hosts())
+            # In a thread: it is pure, and for 100,000 tasks it takes its time.
+            placement = await deferToThread(
+                _place, tuple(pending.items()), offers, self.backend.hosts()
+            )
             used = _distinct([placed.offer for placed in placement.placed])
         finally:
-            self.backend.decline([offer for offer in offers if offer not in used])
+            kept = {offer.offer_id for offer in used}
+            self.backend.decline([offer for offer in offers if offer.offer_id not in kept])
         for refused in placement.impossible:
             request = pending.pop(_index(refused.wanted))
             impossible = Conflict(f"no host can run it: {refused}")
@@ -170,30 +178,45 @@ class Deployer:
         offers: Sequence[Offer],
         failures: list[DeploymentFailure],
     ) -> None:
-        launches: dict[str, list[TaskLaunch]] = {offer.offer_id: [] for offer in offers}
-        accepted: set[str] = set()
+        """Launch what is placed, some hosts after the other, each of them in one go."""
+        left = {offer.offer_id: offer for offer in offers}
         try:
-            tasks = [self._make_task(one, request, plan) for one, request in placed]
-            commands = await plan.build_commands(tasks)
-            launched: list[tuple[Task, DeploymentRequest]] = []
-            for task, (_, request), command in zip(tasks, placed, commands, strict=True):
-                if isinstance(command, AliecsError):
-                    failures.append(DeploymentFailure(request, command))
-                    continue
-                task.command = command
-                launches[task.offer_id].append(_launch(task, command))
-                launched.append((task, request))
-                await self.pace.breathe()
-            await self._write_down(plan, launched)
-            for task, request in launched:
-                _attach(task, request, plan)
-                self.register(task)
-                await self.pace.breathe()
-            for offer in offers:
-                accepted.add(offer.offer_id)
-                self.backend.accept(offer, launches[offer.offer_id])
+            for group in _by_hosts(placed):
+                launches = await self._prepare(plan, group, failures)
+                for offer_id in {one.offer.offer_id: None for one, _ in group}:
+                    self.backend.accept(left.pop(offer_id), launches.get(offer_id, ()))
+                    await self.pace.breathe()
         finally:
-            self.backend.decline([offer for offer in offers if offer.offer_id not in accepted])
+            self.backend.decline(list(left.values()))
+
+    async def _prepare(
+        self,
+        plan: Plan,
+        placed: Sequence[tuple[Placed, DeploymentRequest]],
+        failures: list[DeploymentFailure],
+    ) -> Mapping[str, Sequence[TaskLaunch]]:
+        """Make tasks, and enter them into journal and roster. Gives the launches of each offer."""
+        tasks: list[Task] = []
+        for one, request in placed:
+            tasks.append(self._make_task(one, request, plan))
+            await self.pace.breathe()
+        commands = await plan.build_commands(tasks)
+        launches: dict[str, list[TaskLaunch]] = {}
+        launched: list[tuple[Task, DeploymentRequest]] = []
+        for task, (_, request), command in zip(tasks, placed, commands, strict=True):
+            if isinstance(command, AliecsError):
+                failures.append(DeploymentFailure(request, command))
+                continue
+            task.command = command
+            launches.setdefault(task.offer_id, []).append(_launch(task, command))
+            launched.append((task, request))
+            await self.pace.breathe()
+        await self._write_down(plan, launched)
+        for task, request in launched:
+            _attach(task, request, plan)
+            self.register(task)
+            await self.pace.breathe()
+        return launches
 
     def _make_task(self, placed: Placed, request: DeploymentRequest, plan: Plan) -> Task:
         offer = placed.offer
@@ -225,28 +248,36 @@ class Deployer:
     ) -> None:
         if not launched:
             return
-        await self.journal.intend(
-            "tasks_placed",
-            plan.environment_id,
-            {
-                "tasks": [
-                    {
-                        "id": task.id,
-                        "class": task.task_class.identifier,
-                        "role": task.role_path,
-                        "host": task.host,
-                        "agent": task.agent_id,
-                        "executor": task.executor_id,
-                        "control_port": task.control_port,
-                        "endpoints": {
-                            name: [endpoint.address, endpoint.transport, endpoint.global_alias]
-                            for name, endpoint in task.endpoints.items()
-                        },
-                    }
-                    for task, _ in launched
-                ]
-            },
-        )
+        placed = []
+        for task, _ in launched:
+            placed.append(_placing(task))
+            await self.pace.breathe()
+        await self.journal.intend("tasks_placed", plan.environment_id, {"tasks": placed})
+
+
+def _placing(task: Task) -> dict[str, object]:
+    """What the journal has of a task that is about to be launched."""
+    return {
+        "id": task.id,
+        "class": task.task_class.identifier,
+        "role": task.role_path,
+        "host": task.host,
+        "agent": task.agent_id,
+        "executor": task.executor_id,
+        "control_port": task.control_port,
+        "endpoints": {
+            name: [endpoint.address, endpoint.transport, endpoint.global_alias]
+            for name, endpoint in task.endpoints.items()
+        },
+    }
+
+
+def _place(
+    requests: Sequence[tuple[int, DeploymentRequest]],
+    offers: Sequence[Offer],
+    hosts: Sequence[HostInfo],
+) -> Placement:
+    return place([_wanted(index, request) for index, request in requests], offers, hosts)
 
 
 def _wanted(index: int, request: DeploymentRequest) -> WantedTask:
@@ -266,6 +297,23 @@ def _index(wanted: WantedTask) -> int:
     index = wanted.key
     assert isinstance(index, int)
     return index
+
+
+def _by_hosts(
+    placed: Sequence[tuple[Placed, DeploymentRequest]],
+) -> Iterator[Sequence[tuple[Placed, DeploymentRequest]]]:
+    """What is placed, all of each host together and as many hosts as make LAUNCHED_TOGETHER."""
+    hosts: dict[str, list[tuple[Placed, DeploymentRequest]]] = {}
+    for one in placed:
+        hosts.setdefault(one[0].offer.offer_id, []).append(one)
+    group: list[tuple[Placed, DeploymentRequest]] = []
+    for here in hosts.values():
+        group += here
+        if len(group) >= LAUNCHED_TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _distinct(offers: Sequence[Offer]) -> list[Offer]:

@@ -9,6 +9,7 @@ ports from the high end, so that neither runs into the other.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 
 from attrs import define, frozen
@@ -227,6 +228,21 @@ def subtract_ranges(
     return left
 
 
+_Demand = tuple[tuple[Constraint, ...], float, float, PortRanges, int, bool]
+
+
+def _demand(task: WantedTask) -> _Demand:
+    """All that matters of a task: where one finds no place, no other with the same finds one."""
+    return (
+        task.constraints,
+        task.cpus,
+        task.memory_mb,
+        task.static_ports,
+        task.channel_ports,
+        task.control_port,
+    )
+
+
 def _pinned_machine(task: WantedTask) -> str | None:
     return next((c.value for c in task.constraints if c.attribute == MACHINE), None)
 
@@ -257,24 +273,30 @@ def _place_free(
 ) -> None:
     """Spread unpinned tasks over the hosts that meet their constraints, one host after another.
 
-    The hosts of a set of constraints are looked up once, and a host that was full for a task is
-    asked again only by a task that wants less of it.
+    Hosts only fill up: one that was full for a task is not asked again by another that wants the
+    same.
     """
-    candidates: dict[tuple[Constraint, ...], list[_Room]] = {}
-    cursors: dict[tuple[Constraint, ...], int] = {}
+    meeting: dict[tuple[Constraint, ...], deque[_Room]] = {}
+    candidates: dict[_Demand, deque[_Room]] = {}
     for task in tasks:
-        found = candidates.get(task.constraints)
+        demand = _demand(task)
+        found = candidates.get(demand)
         if found is None:
-            found = [
-                room for room in rooms if not unmet_constraint(task.constraints, room.attributes)
-            ]
-            candidates[task.constraints] = found
-        start = cursors.get(task.constraints, 0)
-        for step in range(len(found)):
-            index = (start + step) % len(found)
-            if not found[index].refusal(task):
-                placed.append(found[index].take(task))
-                cursors[task.constraints] = index + 1
+            able = meeting.get(task.constraints)
+            if able is None:
+                able = deque(
+                    room
+                    for room in rooms
+                    if not unmet_constraint(task.constraints, room.attributes)
+                )
+                meeting[task.constraints] = able
+            found = candidates[demand] = deque(able)
+            able.rotate(-1)  # those that want something else begin at the next host
+        while found:
+            room = found.popleft()
+            if not room.refusal(task):
+                placed.append(room.take(task))
+                found.append(room)
                 break
         else:
             refused.append(task)
@@ -289,15 +311,33 @@ def _sort_out(
     not_yet: list[Refused] = []
     impossible: list[Refused] = []
     left = {room.offer.agent_id: room for room in rooms}
+    by_machine: dict[str, list[HostInfo]] = {}
+    for host in hosts:
+        machine = _attributes(host.attributes, host.name)[MACHINE]
+        by_machine.setdefault(machine, []).append(host)
+    answers: dict[_Demand, tuple[Mapping[str, str], bool]] = {}
     for task in refused:
-        looks = {host.name: _look_at(task, host, left.get(host.agent_id)) for host in hosts}
-        # Where some host could carry the task, those that never could are no part of the answer.
-        able = {name: reason for name, (reason, could) in looks.items() if could}
-        if able:
-            not_yet.append(Refused(task, able))
-        else:
-            impossible.append(Refused(task, {name: reason for name, (reason, _) in looks.items()}))
+        demand = _demand(task)
+        answer = answers.get(demand)
+        if answer is None:
+            # Of a task that names its host, the others need not be looked at.
+            machine = _pinned_machine(task) or ""
+            answer = answers[demand] = _answer(task, by_machine.get(machine, hosts), left)
+        reasons, could = answer
+        (not_yet if could else impossible).append(Refused(task, reasons))
     return Placement(placed, not_yet, impossible)
+
+
+def _answer(
+    task: WantedTask, hosts: Sequence[HostInfo], rooms: Mapping[str, _Room]
+) -> tuple[Mapping[str, str], bool]:
+    """Why no host has taken the task, and whether one could at another time."""
+    looks = {host.name: _look_at(task, host, rooms.get(host.agent_id)) for host in hosts}
+    # Where some host could carry the task, those that never could are no part of the answer.
+    able = {name: reason for name, (reason, could) in looks.items() if could}
+    if able:
+        return able, True
+    return {name: reason for name, (reason, _) in looks.items()}, False
 
 
 def _look_at(task: WantedTask, host: HostInfo, room: _Room | None) -> tuple[str, bool]:

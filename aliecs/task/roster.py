@@ -25,6 +25,7 @@ from aliecs.journal import Journal
 from aliecs.language.state import State, Status
 from aliecs.protocol.identifier import IdentifierGenerator, new_xid
 from aliecs.protocol.message import (
+    NANOSECONDS,
     AnnounceTaskPid,
     BasicTaskTerminated,
     CleanSharedMemoryCommand,
@@ -33,7 +34,9 @@ from aliecs.protocol.message import (
     DeviceEventType,
     ExecutorAnnouncement,
     MessageError,
+    ReportUsageCommand,
     TaskLogCommand,
+    TaskUsageMessage,
     decode_executor_message,
     target,
 )
@@ -44,6 +47,7 @@ from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
 from aliecs.task.question import Questions
 from aliecs.task.task import Phase, Task, TaskEnd
+from aliecs.task.usage import Usage
 
 KILL_DEADLINE_S = 40.0
 """Longer than the slowest kill sequence of an executor (26 s)."""
@@ -58,7 +62,8 @@ CLEANER_DEADLINE_S = 30.0
 @define(eq=False)
 class Roster:
     """See the module. `agent_grace_s` is how long a host may be out of reach before its tasks count
-    as lost, `idle_ttl_s` how long an idle task is kept, `reuse` whether it may be claimed again."""
+    as lost, `idle_ttl_s` how long an idle task is kept, `reuse` whether it may be claimed again,
+    `usage_interval_s` how often executors tell what tasks use, 0 for never."""
 
     backend: ITaskBackend
     bus: Bus
@@ -68,6 +73,7 @@ class Roster:
     agent_grace_s: float = 120.0
     idle_ttl_s: float = 600.0
     reuse: bool = False
+    usage_interval_s: float = 0.0
     pace: Pace = field(init=False)
     _tasks: dict[str, Task] = field(init=False, factory=dict)
     _commander: Commander = field(init=False)
@@ -271,8 +277,11 @@ class Roster:
                 task.pid = message.pid
         elif isinstance(message, DeviceEvent):
             self._device_event(message)
+        elif isinstance(message, TaskUsageMessage):
+            self._note_usage(message)
         elif isinstance(message, ExecutorAnnouncement):
             self._abilities.announced(executor_id, message)
+            self._ask_for_usage(agent_id, executor_id, message)
 
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         """See `ITaskObserver`."""
@@ -413,6 +422,27 @@ class Roster:
         if response.name == "MesosCommand_Transition" and response.state:
             self._set_state(task, State.parse(response.state))
         self._commander.answered(task, response)
+
+    def _ask_for_usage(
+        self, agent_id: str, executor_id: str, announcement: ExecutorAnnouncement
+    ) -> None:
+        command = ReportUsageCommand(
+            id=new_xid(),
+            targets=(target(agent_id, executor_id, ""),),
+            interval_ns=int(self.usage_interval_s * NANOSECONDS),
+        )
+        if command.name not in announcement.commands:
+            return
+        try:
+            self.backend.send(agent_id, executor_id, command.encode())
+        except Unavailable as error:
+            self._log.debug("what tasks use is not asked for: {reason}", reason=error.message)
+
+    def _note_usage(self, message: TaskUsageMessage) -> None:
+        for task_id, used in message.tasks.items():
+            task = self._tasks.get(task_id)
+            if task is not None:
+                task.usage = Usage.after(task.usage, used, message.time_s)
 
     def _device_event(self, event: DeviceEvent) -> None:
         task = self._tasks.get(event.task_id)

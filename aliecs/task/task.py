@@ -26,6 +26,7 @@ from aliecs.protocol.message import (
     DeviceEventType,
 )
 from aliecs.task.taskclass import ResolvedCommand, TaskClass
+from aliecs.task.usage import Usage
 
 
 class Phase(enum.Enum):
@@ -135,6 +136,7 @@ class Task:
     end: TaskEnd | None = None
     unreachable_since_s: float | None = None
     idle_since_s: float | None = None
+    usage: Usage | None = None
 
     @property
     def name(self) -> str:

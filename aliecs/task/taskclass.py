@@ -279,7 +279,7 @@ class _Evaluation:
         word = self.text(field, scope, what).strip().lower()
         if word not in OUTPUTS:
             raise self.error(field, _not_an_output(what, word))
-        return word
+        return OUTPUTS[OUTPUTS.index(word)]  # one text for all tasks
 
     def duration(self, text: str) -> float:
         """The seconds of the role's timeout."""

@@ -3,6 +3,7 @@
     client     channels for Twisted coroutines
     server     a server whose handlers are Twisted coroutines
     blocking   channels for command lines
+    option     what channels are told
     stub       a protobuf service on a channel of either kind
     native     the same server on a bare asyncio loop, without Twisted (small processes: tasks)
     route      what a server serves: paths, codecs, handlers; and what a handler sees of a call

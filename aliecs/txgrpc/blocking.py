@@ -13,15 +13,13 @@ from typing import Any
 
 import grpc
 
+from aliecs.txgrpc.option import OPTIONS
 from aliecs.txgrpc.reflected import QUESTION, question_method, service_names
 from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
 from aliecs.txgrpc.stub import Decode, Encode
 
-OPTIONS: Mapping[str, int | str] = {
-    "grpc.max_receive_message_length": 64 * 1024 * 1024,
-    "grpc.max_metadata_size": 64 * 1024,
-    "grpc.initial_reconnect_backoff_ms": 100,
-}
+# Whoever waits at a command line is not to wait for a second attempt.
+FIRST_RETRY: Mapping[str, int | str] = {"grpc.initial_reconnect_backoff_ms": 100}
 
 Metadata = Mapping[str, "str | bytes"]
 
@@ -86,7 +84,7 @@ class BlockingChannel:
     def __init__(self, target: str, options: Mapping[str, int | str] | None = None) -> None:
         self.target = target
         self._channel = grpc.insecure_channel(
-            target, options=list({**OPTIONS, **(options or {})}.items())
+            target, options=list({**OPTIONS, **FIRST_RETRY, **(options or {})}.items())
         )
 
     def __enter__(self) -> BlockingChannel:

@@ -186,7 +186,8 @@ class _Load:
         put_aside = self._put_aside if request.thorough else None
         self.evaluator = Evaluator(library, sources, dump, put_aside)
         self.class_texts: dict[str, TemplateText] = {}
-        self.classes: dict[str, TemplateText] = {}
+        self.classes: dict[str, str] = {}
+        """The identifiers of task classes, by what roles call them."""
         self.roles = 0
         self.targeted, environment_wide = _by_target(request.user_variables)
         self.unused_targets = set(self.targeted)
@@ -463,16 +464,16 @@ class _Load:
             wanted = f"{place.repository}/tasks/{load}"
         if "@" not in load and wanted.startswith(f"{place.repository}/tasks/"):
             wanted = f"{wanted}@{place.revision}"
-        text = self.classes.get(wanted)
-        if text is None:
+        identifier = self.classes.get(wanted)
+        if identifier is None:
             try:
                 text = self.sources.task_class(wanted)
             except (NotFound, InvalidInput) as error:
                 raise self.evaluator.error(source, f"task class {load!r}: {error}") from error
-            self.classes[wanted] = text
-        name = text.path.rsplit("/", 1)[-1].removesuffix(".yaml")
-        identifier = f"{text.repository}/tasks/{name}@{text.revision}"
-        self.class_texts.setdefault(identifier, text)
+            name = text.path.rsplit("/", 1)[-1].removesuffix(".yaml")
+            identifier = f"{text.repository}/tasks/{name}@{text.revision}"
+            self.classes[wanted] = identifier
+            self.class_texts.setdefault(identifier, text)
         return identifier
 
 

@@ -213,6 +213,7 @@ class Extended:
         self.operations: list[v1.Operation] = []
         self.records = {ENVIRONMENT: record()}
         self.requests: list[Any] = []
+        self.usage: list[v1.TaskUsage] = []
 
     async def ListOperations(self, request: v1.ListOperationsRequest, call: ServerCall) -> Any:
         return v1.ListOperationsReply(operations=self.operations)
@@ -229,6 +230,10 @@ class Extended:
     async def GetTaskLog(self, request: v1.GetTaskLogRequest, call: ServerCall) -> Any:
         self.requests.append(request)
         return v1.GetTaskLogReply(lines=["one", "two"])
+
+    async def GetTaskUsage(self, request: v1.GetTaskUsageRequest, call: ServerCall) -> Any:
+        self.requests.append(request)
+        return v1.GetTaskUsageReply(tasks=self.usage)
 
     async def Recover(self, request: v1.RecoverRequest, call: ServerCall) -> Any:
         self.requests.append(request)

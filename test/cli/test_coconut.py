@@ -402,6 +402,23 @@ class OtherCommandTests(CoconutTestCase):
         self.control.replies["CleanupTasks"] = o2.CleanupTasksReply()
         self.assertEqual(await self.good("t", "cl"), "0 tasks killed\n0 tasks running\n")
 
+    async def test_what_tasks_use(self) -> None:
+        assert self.extended is not None
+        out = await self.good("task", "usage")
+        self.assertEqual(out, "nothing is known yet of what tasks use\n")
+        self.extended.usage = [
+            v1.TaskUsage(task_id="a", role="r.a", host="flp001", processors=1.256,
+                         memory_bytes=3 << 30, open_files=7, processes=2, time_ms=1000),
+            v1.TaskUsage(task_id="b", memory_bytes=5 << 19),
+        ]  # fmt: skip
+        out = await self.good("t", "usage", "a", "b", "-e", ENVIRONMENT, "-s", "files", "-n", "2")
+        for word in ("PROCESSORS", "r.a", "flp001", "1.26", "3.00 GiB", "2.5 MiB"):
+            self.assertIn(word, out)
+        request = self.extended.requests[-1]
+        self.assertEqual(list(request.task_ids), ["a", "b"])
+        self.assertEqual((request.environment_id, request.limit), (ENVIRONMENT, 2))
+        self.assertEqual(request.order, v1.TASK_USAGE_ORDER_OPEN_FILES)
+
     async def test_what_a_task_wrote(self) -> None:
         self.assertEqual(await self.good("t", "log", "x", "-s", "stderr", "-n", "2"), "one\ntwo\n")
         assert self.extended is not None

@@ -2,88 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aliecs.cli.peanut import flatten
-from aliecs.errors import InvalidInput
-from aliecs.txgrpc.blocking import BlockingChannel
-from test.occ.test_example_tasks import free_ports
-from test.standin.install import install
-
-PEANUT = [sys.executable, "-c", "from aliecs.cli.peanut import main; main()"]
-TASK = """
-from aliecs.occ import Task, run
-
-class Sample(Task):
-    def configure(self, properties):
-        if "fail" in properties:
-            raise ValueError("no such file")
-        print(dict(sorted(properties.items())), flush=True)
-
-    def start(self):
-        self.end_of_stream()
-
-    def iterate_running(self):
-        return False
-
-run(Sample("sample"))
-"""
-
-
-class Running:
-    """A task that runs, and peanut pointed at it."""
-
-    def __init__(self, command: list[str], folder: Path, fault: str = "") -> None:
-        (port,) = free_ports(1)
-        self.address = f"127.0.0.1:{port}"
-        self.log = folder / "task.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "OCC_CONTROL_PORT": str(port), "STANDIN_FAULT": fault},
-            )
-        with BlockingChannel(self.address) as channel:
-            channel.ready(15)
-
-    def peanut(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [*PEANUT, "-addr", self.address, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20)
-
-    def follow(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [*PEANUT, "-addr", self.address, *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-
-
-@pytest.fixture
-def direct(tmp_path: Path) -> Iterator[Running]:
-    running = Running([sys.executable, "-c", TASK], tmp_path)
-    yield running
-    running.end()
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Iterator[Running]:
-    install(tmp_path)
-    running = Running([str(tmp_path / "bin/StfSender")], tmp_path)
-    yield running
-    running.end()
+from aliecs.cli.peanut.flattening import flatten
+from aliecs.cli.peanut.target import Target
+from aliecs.errors import InvalidInput, TransitionFailed
+from aliecs.executor.transitioner import Transition
+from aliecs.occ.call import DeviceState, OccError, TransitionResult, word
+from aliecs.protocol.protos.occ_pb2 import EXECUTOR, DeviceEventType
+from test.cli.conftest import PEANUT, MakeDevice, Running, channel_properties
+from test.standin.fairmq import TRANSITIONS
 
 
 def test_a_task_of_the_library_step_by_step(direct: Running, tmp_path: Path) -> None:
@@ -171,9 +112,7 @@ def test_a_fairmq_device_that_has_no_channel_is_told_on_the_way(device: Running)
 
 
 def test_a_fairmq_device_through_all_steps(device: Running) -> None:
-    name = f"ipc://@aliecs-peanut-{os.getpid()}"
-    prefix = "chans.data.0"
-    pairs = [f"{prefix}.address={name}", f"{prefix}.method=bind", f"{prefix}.type=pull"]
+    pairs = channel_properties()
     for source, target in (
         ("STANDBY", "CONFIGURED"),
         ("CONFIGURED", "RUNNING"),
@@ -182,6 +121,7 @@ def test_a_fairmq_device_through_all_steps(device: Running) -> None:
     ):
         done = device.peanut("transition", source, target, *pairs, "runNumber=7")
         assert (done.returncode, done.stdout) == (0, f"ok  state={target}\n"), done.stderr
+    assert re.findall("--(.*)-->", done.stderr) == ["RESET TASK", "RESET DEVICE"]
     done = device.peanut("transition", "ERROR", "STANDBY")
     assert done.returncode == 1
     assert "STANDBY to CONFIGURED" in done.stderr
@@ -189,12 +129,119 @@ def test_a_fairmq_device_through_all_steps(device: Running) -> None:
     assert (done.returncode, done.stderr[:23]) == (1, "peanut: UNIMPLEMENTED: ")
 
 
+@pytest.mark.parametrize("step", ["BIND", "CONNECT", "INIT TASK"])
+def test_a_fairmq_device_that_sticks_is_taken_back(step: str, make_device: MakeDevice) -> None:
+    device = make_device(f"stick:{step}")
+    done = device.peanut("transition", "STANDBY", "CONFIGURED", *channel_properties())
+    assert (done.returncode, done.stdout) == (1, "")
+    steps = re.findall("--(.*)-->", done.stderr)
+    assert steps[-2:] == [step, "RESET DEVICE"]
+    assert re.search(rf"^peanut: {step} from (.+) led to \1 .*was expected$", done.stderr, re.M)
+    assert device.state() == "IDLE"
+
+
+class Refusing:
+    """A client of a device that refuses one step as the plugin does: without a reason."""
+
+    target = "nowhere:1"
+
+    def __init__(self, refused: str) -> None:
+        self._refused = refused
+        self._state = "IDLE"
+        self.sent: list[tuple[str, str]] = []
+
+    def get_state(self, deadline_s: float) -> DeviceState:
+        return DeviceState(self._state, 1)
+
+    def transition(
+        self, source: str, event: str, arguments: Mapping[str, str], deadline_s: float
+    ) -> TransitionResult:
+        self.sent.append((source, event))
+        if event == self._refused:
+            raise OccError("CANCELLED", "")
+        self._state = TRANSITIONS[event][2]
+        return TransitionResult(True, self._state, EXECUTOR, event)
+
+
+def test_a_refused_step_is_undone() -> None:
+    client = Refusing("CONNECT")
+    target = Target(client, 5)  # type: ignore[arg-type]
+    with pytest.raises(TransitionFailed) as caught:
+        target.sequence(Transition("STANDBY", "CONFIGURE", "CONFIGURED"))
+    assert client.sent[-2:] == [("BOUND", "CONNECT"), ("BOUND", "RESET DEVICE")]
+    assert caught.value.message == (
+        "CONNECT from BOUND: CANCELLED; DEVICE READY was expected, it is in BOUND"
+    )
+
+
+def test_the_limit_is_that_of_all_steps(make_device: MakeDevice) -> None:
+    device = make_device("hang:CONNECT")
+    done = device.peanut(
+        "-timeout=1s", "transition", "STANDBY", "CONFIGURED", *channel_properties()
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "peanut: CONNECT from BOUND: DEADLINE_EXCEEDED"
+    )
+
+
+def test_what_begins_with_a_dash_behind_the_states_is_an_argument(direct: Running) -> None:
+    done = direct.peanut("-mode", "direct", "transition", "STANDBY", "CONFIGURED", "-x=1", "-y")
+    assert done.returncode == 0
+    assert done.stderr == "'-y' is ignored: it has no '='\n"
+    assert eval(direct.log.read_text()) == {"-x": "1"}
+
+
 def test_nobody_there() -> None:
     command = [*PEANUT, "-addr", "127.0.0.1:1", "-timeout", "2s", "get-state"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
-    assert done.stderr.startswith("peanut: UNAVAILABLE: ")
-    assert "127.0.0.1:1" in done.stderr
+    assert done.stderr.startswith("peanut: UNAVAILABLE: nothing listens at 127.0.0.1:1: ")
+    assert "OCC_CONTROL_PORT" in done.stderr
+
+
+def test_somebody_else_is_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(100)
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        command = [*PEANUT, "-addr", address, "-timeout", "2s", "get-state"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert f"what listens at {address} is no task" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("get-state",), ("transition", "STANDBY", "CONFIGURED"), ("event-stream",)]
+)
+def test_the_wrong_mode_is_told(command: tuple[str, ...], direct: Running) -> None:
+    done = direct.peanut("-mode", "fmq", *command)
+    assert done.returncode == 1
+    assert "speaks protobuf, not the JSON dialect" in done.stderr
+    assert done.stderr.endswith(": try -mode direct\n")
+
+
+def test_the_other_wrong_mode_is_told(device: Running) -> None:
+    done = device.peanut("-mode", "direct", "get-state")
+    assert done.returncode == 1
+    assert done.stderr.endswith(": try -mode fmq\n")
+
+
+def test_the_screen_is_not_loaded_for_a_command() -> None:
+    code = (
+        "import sys, aliecs.cli.peanut;"
+        " print([name for name in ('textual', 'rich', 'twisted') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.parametrize(
@@ -206,7 +253,12 @@ def test_nobody_there() -> None:
         ["-timeout", "soon", "get-state"],
         ["-timeout", "0", "get-state"],
         ["-config", "/nowhere.yaml", "get-state"],
+        ["-addr", "localhost", "get-state"],
+        ["-addr", "", "get-state"],
+        ["get-state", "-timeout", "5s"],
         ["transition", "STANDBY"],
+        ["wait", "RUNNING", "soon"],
+        ["script", "/nowhere.script"],
         ["fly"],
     ],
 )
@@ -215,6 +267,11 @@ def test_a_command_line_that_cannot_be(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert "Usage: peanut" in done.stderr
     assert done.stdout == ""
+
+
+def test_words_of_a_newer_task() -> None:
+    assert word(DeviceEventType, 1) == "END_OF_STREAM"
+    assert word(DeviceEventType, 99) == "99"
 
 
 def test_flattening() -> None:

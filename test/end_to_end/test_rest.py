@@ -30,7 +30,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCore]:
     folder = tmp_path_factory.mktemp("core")
     password = folder / "manhole_password"
     password.write_text("open sesame\n")
-    settings = {"manholePasswordFile": str(password)}
+    settings = {"manholePasswordFile": str(password), "taskUsageInterval": "200ms"}
     with RunningCore(folder, settings=settings) as running:
         yield running
 
@@ -82,6 +82,7 @@ def test_a_whole_life(core: RunningCore) -> None:
     status, body, _ = core.rest("GET", f"{API}/tasks/{task}")
     assert body["task"]["taskPath"] == "demo.sender"
     assert "aliecs.occ.example.sender" in body["task"]["commandInfo"]["arguments"]
+    check_usage(core, environment, task)
     status, body, _ = core.rest(
         "POST", f"{API}/environments/{environment}/transitions?wait=30", {"type": "stop_activity"}
     )
@@ -109,6 +110,28 @@ def test_a_whole_life(core: RunningCore) -> None:
     ]
 
 
+def check_usage(core: RunningCore, environment: str, task: str) -> None:
+    """All tasks of a running demo are told of, the largest first."""
+    path = f"{API}/task-usage?environment={environment}&order=memory"
+
+    def told() -> list[dict[str, Any]]:
+        status, body, _ = core.rest("GET", path)
+        assert status == 200, body
+        tasks: list[dict[str, Any]] = body["tasks"]
+        return tasks if len(tasks) == 5 and any(one["processors"] for one in tasks) else []
+
+    tasks = core.wait_until(told, 20, "what tasks use is known")
+    memory = [one["memoryBytes"] for one in tasks]
+    assert memory == sorted(memory, reverse=True)
+    assert memory[-1] > 1_000_000
+    _, body, _ = core.rest("GET", f"{API}/task-usage?task={task}&task=x")
+    (one,) = body["tasks"]
+    assert (one["taskId"], one["role"], one["processes"]) == (task, "demo.sender", 1)
+    assert one["openFiles"] > 3
+    _, body, _ = core.rest("GET", f"{path}&limit=1")
+    assert len(body["tasks"]) == 1
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code", "text"),
     [
@@ -117,6 +140,8 @@ def test_a_whole_life(core: RunningCore) -> None:
         ("GET", f"{API}/environments/2rvUhqKFcLZ", None, 404, "not_found", "no environment"),
         ("GET", f"{API}/environments?all=maybe", None, 400, "invalid_input", "true or false"),
         ("GET", f"{API}/tasks/x", None, 404, "not_found", "task not found"),
+        ("GET", f"{API}/task-usage?order=size", None, 400, "invalid_input", "it can be age"),
+        ("GET", f"{API}/task-usage?environment=2rvUhqKFcLZ", None, 404, "not_found", "no env"),
         ("GET", f"{API}/operations/x", None, 404, "not_found", "no operation"),
         ("POST", f"{API}/environments", {}, 400, "invalid_input", "template is missing"),
         ("POST", f"{API}/environments", [1], 400, "invalid_input", "not a JSON object"),

@@ -125,9 +125,9 @@ class ManagerTests(TestCase):
     async def test_a_task_that_dies_at_start_is_named(self) -> None:
         class Dying(Behaviour):
             def launched(self, task: SimulatedTask) -> TaskUpdate | None:
-                if "/t@" in task.launch.name:
+                if "/t@" in task.name:
                     return TaskUpdate(
-                        task.launch.task_id,
+                        task.task_id,
                         MesosState.TASK_FAILED,
                         task.agent_id,
                         message="exit code 3\nno such device",

@@ -14,6 +14,7 @@ from aliecs.executor import agent
 from aliecs.executor.agent import AgentSession, Connection
 from aliecs.executor.waiting import Happening
 from aliecs.protocol import mesos_pb2
+from aliecs.protocol.combined import combine_commands, combine_messages, separate
 from aliecs.protocol.mesos_executor_pb2 import Call, Event
 
 
@@ -346,3 +347,65 @@ def test_stopping_says_what_is_left_and_leaves_no_timer() -> None:
     scene.clock.pump([1] * 30)
     assert len(scene.transport.connections) == 1
     assert scene.clock.getDelayedCalls() == []
+
+
+def messages_of(scene: Scene) -> list[bytes]:
+    return [call.message.data for call in scene.connection.calls if call.type == Call.MESSAGE]
+
+
+def say(scene: Scene, data: bytes) -> None:
+    scene.connection.receive(Event(type=Event.MESSAGE, message=Event.Message(data=data)))
+
+
+def test_to_a_core_that_combines_what_waits_is_told_together() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    say(scene, combine_commands([b'{"a":1}', b'{"b":2}']))
+    assert scene.heard.what[-2:] == ['message {"a":1}', 'message {"b":2}']
+    scene.session.message(b"1")
+    assert messages_of(scene) == [b"1"]
+    scene.connection.is_writable = False
+    for data in (b"2", b"3"):
+        scene.session.message(data)
+    scene.session.update(status("task", 1))
+    scene.session.message(b"4")
+    scene.connection.is_writable = True
+    scene.connection.resume()
+    # An update keeps its place among messages.
+    assert [call.type for call in scene.connection.calls[2:]] == [
+        Call.MESSAGE,
+        Call.UPDATE,
+        Call.MESSAGE,
+    ]
+    together, alone = messages_of(scene)[1:]
+    assert separate(together) == [b"2", b"3"]
+    assert alone == b"4"
+
+
+def test_what_is_combined_already_is_not_combined_again() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    say(scene, combine_commands([]))
+    scene.connection.unanswered = Call(
+        type=Call.MESSAGE, message=Call.Message(data=combine_messages([b"1", b"2"]))
+    )
+    scene.connection.lost.happen("broken")
+    scene.session.message(b"3")
+    scene.clock.pump([0.1] * 30)
+    scene.connection.subscribed()
+    first, second = messages_of(scene)
+    assert separate(first) == [b"1", b"2"]
+    assert second == b"3"
+
+
+def test_to_a_core_that_does_not_combine_nothing_is_combined() -> None:
+    scene = Scene()
+    scene.connection.subscribed()
+    say(scene, combine_commands([b"{}"]))
+    say(scene, b"{}")
+    scene.connection.is_writable = False
+    for data in (b"1", b"2"):
+        scene.session.message(data)
+    scene.connection.is_writable = True
+    scene.connection.resume()
+    assert messages_of(scene) == [b"1", b"2"]
