@@ -24,6 +24,8 @@ from test.standin.scheduler import Scheduler
 
 EXECUTOR_CPUS = 0.01
 EXECUTOR_MEMORY_MB = 64.0
+TASK_CPUS = 0.1
+TASK_MEMORY_MB = 16.0
 FAILOVER_S = 3600000.0
 LIVING = (mesos_pb2.TASK_STAGING, mesos_pb2.TASK_STARTING, mesos_pb2.TASK_RUNNING,
           mesos_pb2.TASK_KILLING, mesos_pb2.TASK_UNKNOWN)  # fmt: skip
@@ -41,6 +43,8 @@ class ReferenceCore:
     environment_id: str = "2oDvieFrVTi"
     executor_id: str = "2sP1executor"
     scheduler: Scheduler = field(init=False)
+    agent_id: str = field(default="", init=False)
+    """Where tasks were launched last."""
     statuses: list[TaskStatus] = field(factory=list, init=False)
     messages: list[dict[str, Any]] = field(factory=list, init=False)
     killed: list[str] = field(factory=list, init=False)
@@ -51,6 +55,9 @@ class ReferenceCore:
     _is_over: bool = field(default=False, init=False)
     _looking: Deferred[None] | None = field(default=None, init=False)
     _offer: Offer | None = field(default=None, init=False)
+    _wanted: dict[str, float] = field(factory=dict, init=False)
+    _is_wanting: bool = field(default=False, init=False)
+    """Something is to be launched."""
 
     def __attrs_post_init__(self) -> None:
         self.scheduler = Scheduler(self.reactor, self.url, FrameworkInfo(
@@ -93,7 +100,7 @@ class ReferenceCore:
 
     async def _take(self, event: Event) -> None:
         if event.type == Event.OFFERS:
-            self._offer = event.offers.offers[-1]
+            await self._consider(event.offers.offers)
         elif event.type == Event.UPDATE:
             status = event.update.status
             if status.uuid:
@@ -107,6 +114,20 @@ class ReferenceCore:
         elif event.type == Event.MESSAGE:
             assert event.message.agent_id.value and event.message.executor_id.value
             self.messages.append(check(event.message.data))
+
+    async def _consider(self, offers: Sequence[Offer]) -> None:
+        """Keep one that has room, where one is wanted; all others are declined for a second."""
+        declined = Call(type=Call.DECLINE)
+        declined.decline.filters.refuse_seconds = 1.0
+        for offer in offers:
+            has = {one.name: one.scalar.value for one in offer.resources}
+            is_enough = all(has.get(name, 0.0) >= much for name, much in self._wanted.items())
+            if self._is_wanting and is_enough and self._offer is None:
+                self._offer = offer
+            else:
+                declined.decline.offer_ids.append(offer.id)
+        if declined.decline.offer_ids:
+            await self.scheduler.call(declined)
 
     async def until(self, condition: Callable[[], Any], explain: Callable[[], str]) -> Any:
         """Wait until something is true, and give it."""
@@ -125,9 +146,14 @@ class ReferenceCore:
         explain: Callable[[], str] = lambda: "no offer",
     ) -> None:  # fmt: skip
         """Launch tasks, with these data, on the agent that offers next."""
+        self._wanted = {
+            "cpus": len(tasks) * (TASK_CPUS + EXECUTOR_CPUS) + EXECUTOR_CPUS,
+            "mem": len(tasks) * (TASK_MEMORY_MB + EXECUTOR_MEMORY_MB) + EXECUTOR_MEMORY_MB,
+        }
+        self._is_wanting, self._offer = True, None
         await self.scheduler.call(Call(type=Call.REVIVE))
         offer = await self.until(lambda: self._offer, explain)
-        self._offer = None
+        self._is_wanting = False
         call = Call(type=Call.ACCEPT)
         call.accept.offer_ids.append(offer.id)
         operation = call.accept.operations.add(type=Offer.Operation.LAUNCH)
@@ -138,8 +164,6 @@ class ReferenceCore:
         await self.scheduler.call(call)
         self.agent_id = offer.agent_id.value
 
-    agent_id: str = field(default="", init=False)
-
     def _task(
         self, offer: Offer, task_id: str, data: bytes, limits: Mapping[str, float]
     ) -> TaskInfo:
@@ -149,7 +173,7 @@ class ReferenceCore:
             executor=self._executor(offer),
         )  # fmt: skip
         # The executor's share is charged to each task, too.
-        _add(info.resources, 0.1 + EXECUTOR_CPUS, 16 + EXECUTOR_MEMORY_MB)
+        _add(info.resources, TASK_CPUS + EXECUTOR_CPUS, TASK_MEMORY_MB + EXECUTOR_MEMORY_MB)
         for key, value in (("environmentId", self.environment_id), ("detector", "TST")):
             info.labels.labels.add(key=key, value=value)
         for name in ("cpus", "mem"):
