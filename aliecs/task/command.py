@@ -87,6 +87,8 @@ class _Order:
     over: Callable[[_Order], None]
     destination: State | None = None
     """Where a transition leads."""
+    waits_for_all: bool = False
+    """A critical failure does not end it."""
     done: Deferred[Outcome] = field(factory=Deferred)
     failures: list[TaskFailure] = field(factory=list)
     timers: list[IDelayedCall] = field(factory=list)
@@ -101,7 +103,7 @@ class _Order:
         if self.waiting.pop(task.id, None) is None:
             return
         self.failures.append(TaskFailure(task, reason, exit))
-        if task.critical or not self.waiting:
+        if not self.waiting or (task.critical and not self.waits_for_all):
             self.finish()
 
     def expire(self, seconds: float) -> None:
@@ -139,11 +141,14 @@ class Commander:
         arguments: Callable[[Task], Mapping[str, str]],
         timeout_s: float,
         environment_id: str,
+        waits_for_all: bool = False,
     ) -> Outcome:
-        """Take tasks through one event of their machine, at most `timeout_s`."""
+        """Take tasks through one event of their machine, at most `timeout_s`. `waits_for_all`: also
+        those of which nobody knows yet, when a critical one has failed."""
         if not tasks:
             return Outcome(())
         order = self._open(step.event, tasks, step.destination)
+        order.waits_for_all = waits_for_all
         order.timers.append(self.clock.callLater(timeout_s, order.expire, timeout_s))
 
         def encode(task: Task) -> bytes:

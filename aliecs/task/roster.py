@@ -140,9 +140,12 @@ class Roster:
         arguments: Callable[[Task], Mapping[str, str]],
         timeout_s: float,
         environment_id: str,
+        waits_for_all: bool = False,
     ) -> Outcome:
         """See `Commander.transition`."""
-        return await self._commander.transition(tasks, step, arguments, timeout_s, environment_id)
+        return await self._commander.transition(
+            tasks, step, arguments, timeout_s, environment_id, waits_for_all
+        )
 
     async def trigger(
         self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str

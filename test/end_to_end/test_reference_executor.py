@@ -292,3 +292,24 @@ class ReferenceExecutorTest(MesosCoreCase):
         await self.destroy(again.id)
         assert self.living_executors() == 2
         assert "Traceback" not in self.core.log()
+
+    async def test_an_environment_recovers(self) -> None:
+        created = await self.create()
+        before = {task.taskId for task in await deferToThread(self.core.tasks)}
+        pid = await deferToThread(self.core.pid, created.id, "fleet.device")
+        # The device breaks down, of which this executor tells nothing.
+        os.kill(pid, signal.SIGUSR1)
+        await deferToThread(self.core.control, created.id, "START_ACTIVITY")
+        cause = await self.cause(created.id)
+        assert (cause.role, cause.host) == ("fleet.device", "127.0.0.2")
+        assert "CANCELLED" in cause.line
+        await deferToThread(self.core.recover, created.id)
+        await deferToThread(self.core.reaches, created.id, "DEPLOYED", 30)
+        after = {task.taskId for task in await deferToThread(self.core.tasks)}
+        # Only the device is another one.
+        assert len(before - after) == 1
+        await self.control(created.id, "CONFIGURE", "CONFIGURED")
+        await self.control(created.id, "START_ACTIVITY", "RUNNING")
+        await deferToThread(self.core.reaches, created.id, "CONFIGURED", 20)
+        await self.destroy(created.id)
+        assert "panic" not in self.executor_logs()

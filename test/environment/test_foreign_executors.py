@@ -23,6 +23,14 @@ roles:
   - name: task
     task: {load: t}
 """
+THREE = """\
+name: three
+defaults: {deploy_timeout: 300ms}
+roles:
+  - name: task{{ it }}
+    for: {begin: "1", end: "3", var: it}
+    task: {load: t}
+"""
 TASKS = {"t": "name: t\ncontrol: {mode: direct}\nwants: {cpu: 0.1}\ncommand: {value: run}\n"}
 
 
@@ -32,6 +40,19 @@ class Lying(Behaviour):
     def transition(self, task: SimulatedTask, command: TransitionCommand) -> tuple[str, str] | None:
         if command.event == "START":
             return "CONFIGURED", ""
+        return super().transition(task, command)
+
+
+class Stuck(Behaviour):
+    """The first task of all does not RESET, and says so without saying where it is."""
+
+    stuck = ""
+
+    def transition(self, task: SimulatedTask, command: TransitionCommand) -> tuple[str, str] | None:
+        if command.event == "START":
+            self.stuck = self.stuck or task.task_id
+        if task.task_id == self.stuck and command.event in ("START", "STOP", "RESET"):
+            return "", "the device has broken down"
         return super().transition(task, command)
 
 
@@ -49,7 +70,11 @@ class ForeignExecutorTests(TestCase):
 
     async def make(self, behaviour: Behaviour) -> House:
         return await House.make(
-            self, {"w": WORKFLOW}, TASKS, hosts=[SimulatedHost("host1")], behaviour=behaviour
+            self,
+            {"w": WORKFLOW, "three": THREE},
+            TASKS,
+            hosts=[SimulatedHost("host1")],
+            behaviour=behaviour,
         )
 
     async def test_success_in_another_state_is_none(self) -> None:
@@ -58,6 +83,19 @@ class ForeignExecutorTests(TestCase):
         with pytest.raises(AliecsError) as raised:
             await house.control(environment, Event.START_ACTIVITY)
         assert "START left it in CONFIGURED" in raised.value.message
+
+    async def test_a_task_that_cannot_be_recovered_costs_only_itself(self) -> None:
+        behaviour = Stuck()
+        house = await self.make(behaviour)
+        environment = await house.create("three")
+        before = {task.id for task in house.roster.tasks()}
+        with pytest.raises(AliecsError):
+            await house.control(environment, Event.START_ACTIVITY)
+        await house.until(lambda: environment.state.name == "ERROR")
+        await house.control(environment, Event.RECOVER)
+        after = {task.id for task in house.roster.tasks()}
+        assert before - after == {behaviour.stuck}
+        assert len(after) == 3
 
     async def test_what_starts_is_not_killed_where_that_could_cost_others(self) -> None:
         behaviour = Slow()
