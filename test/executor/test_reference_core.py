@@ -19,6 +19,7 @@ from test.executor.watching import MARK, ProcessTestCase, wait_until
 from test.standin import fairmq
 from test.standin.mesos.cluster import Cluster
 from test.standin.mesos.pace import Times
+from test.standin.reference import executor as reference_executor
 from test.standin.reference.core import ReferenceCore
 
 SOURCES = str(Path(aliecs.__file__).parents[1])
@@ -45,7 +46,7 @@ def payload(
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-class ReferenceCoreTest(ProcessTestCase):
+class ReferenceCoreCase(ProcessTestCase):
     """A cluster of one agent, and one core of the reference."""
 
     timeout = 60
@@ -59,23 +60,31 @@ class ReferenceCoreTest(ProcessTestCase):
             Times(registration_s=0.5, executor_registration_s=200.0, shutdown_grace_s=100.0),
         )  # fmt: skip
         await self.cluster.start()
-        executor = self.directory / "packages" / "o2-aliecs-executor"
-        executor.parent.mkdir()
-        executor.write_text(
-            f"#!/bin/sh\nexport PYTHONPATH={SOURCES} {MARK}={self.mark}\n"
-            f"exec {sys.executable} -m aliecs.executor.main\n"
-        )
-        self.core = ReferenceCore(reactor, self.cluster.urls[0], str(executor))
+        executor = self.package("o2-aliecs-executor", "-m aliecs.executor.main")
+        self.core = ReferenceCore(reactor, self.cluster.urls[0], executor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.end()))
         await self.core.start()
 
+    def package(self, name: str, words: str) -> str:
+        """A program that agents can fetch."""
+        program = self.directory / "packages" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(
+            f"#!/bin/sh\nexport PYTHONPATH={SOURCES} {MARK}={self.mark}\n"
+            f"exec {sys.executable} {words}\n"
+        )
+        return str(program)
+
     async def end(self) -> None:
         await self.core.stop()
+        await self.end_executors()
+        await self.cluster.stop()
+
+    async def end_executors(self) -> None:
         executors = [one for agent in self.cluster.agents for one in agent.executors.values()]
         for executor in executors:
             executor.container.signal(signal.SIGTERM)
         await wait_until(lambda: not any(one.container.is_running for one in executors), 20)
-        await self.cluster.stop()
 
     @property
     def log(self) -> str:
@@ -105,6 +114,10 @@ class ReferenceCoreTest(ProcessTestCase):
         await self.core.launch(tasks)
         for task_id in tasks:
             await self.core.told(task_id, "TASK_RUNNING")
+
+
+class ReferenceCoreTest(ReferenceCoreCase):
+    """Our executor in its hands."""
 
     # --- days without trouble --------------------------------------------------------------------
 
@@ -285,3 +298,89 @@ class ReferenceCoreTest(ProcessTestCase):
         await self.move("one", "CONFIGURE", "STANDBY", "CONFIGURED")
         assert self.core.responses(command_id) == []
         await self.move("two", "CONFIGURE", "STANDBY", "CONFIGURED")
+
+
+class EitherExecutorTest(ReferenceCoreCase):
+    """What is heard of our executor is what is heard of the reference's."""
+
+    async def conversation(self, suffix: str) -> dict[str, Any]:
+        """Everything once; what was answered and told, without what is different each time."""
+        direct, device, basic, hook = names = [f"{n}{suffix}" for n in ("dir", "dev", "bas", "hoo")]
+        await self.launch(
+            **{
+                direct: self.direct(behaviour="short", user=pwd.getpwuid(os.geteuid()).pw_name),
+                device: self.device(device),
+                basic: payload("echo out; echo err >&2", "basic"),
+                hook: payload("exec sleep 1000", "hook", timeout=200_000_000),
+            }
+        )
+        answers = []
+
+        async def move(name: str, event: str, source: str, goal: str, **more: str) -> None:
+            answer = await self.core.transition(name, event, source, goal, more)
+            answers.append((name[:3], event, bool(answer["error"]), answer.get("state", "")))
+
+        async def event(kind: int, name: str) -> None:
+            await self.core.until(lambda: self.core.events(kind, name), lambda: self.log)
+
+        await move(direct, "START", "CONFIGURED", "RUNNING")
+        await move(device, "START", "CONFIGURED", "RUNNING")
+        await move(direct, "DANCE", "STANDBY", "DANCING")
+        await move(direct, "CONFIGURE", "STANDBY", "CONFIGURED", fail="yes")
+        await move(direct, "RECOVER", "ERROR", "STANDBY")
+        for name in names:
+            more = CHANNEL if name == device else {}
+            await move(name, "CONFIGURE", "STANDBY", "CONFIGURED", **more)
+        for name in names:
+            await move(name, "START", "CONFIGURED", "RUNNING", **START)
+        await event(1, direct)
+        await event(2, basic)
+        triggered = await self.core.trigger(hook)
+        answers.append(("hoo", "", bool(triggered["error"]), ""))
+        await event(2, hook)
+        for name in names:
+            await move(name, "STOP", "RUNNING", "CONFIGURED")
+        for name in (direct, basic, hook):
+            await move(name, "RESET", "CONFIGURED", "STANDBY")
+        pid = next(m["pid"] for m in self.core.messages if m.get("taskId") == device and "pid" in m)
+        os.kill(pid, signal.SIGKILL)
+        await self.core.told(device, "TASK_RUNNING", "TASK_FAILED")
+        for name in (direct, basic, hook):
+            await self.core.kill(name)
+            await self.core.told(name, "TASK_RUNNING", "TASK_FINISHED")
+        varying = {"timestamp", "origin", "pid", "labels", "taskId"}
+        told: dict[str, list[Any]] = {}
+        for message in self.core.messages:
+            about = message.get("taskId") or message.get("origin", {}).get("taskId", {}).get(
+                "value"
+            )
+            if about in names and message["_messageType"] != "MesosCommandResponse":
+                plain = {key: value for key, value in message.items() if key not in varying}
+                plain["labels"] = sorted(message["labels"])
+                if message.get("exitCode") == -1:
+                    # We say there what ended it.
+                    del plain["stderr"]
+                told.setdefault(about[:3], []).append(plain)
+        return {"answers": answers, "told": told}
+
+    async def test_both_say_the_same(self) -> None:
+        ours = await self.conversation("1")
+        await self.end_executors()
+        self.core.executor = self.package(
+            "reference-executor", f"{reference_executor.__file__} --speed 5"
+        )
+        self.core.executor_id = "2sP1reference"
+        theirs = await self.conversation("2")
+        assert {name: len(told) for name, told in ours["told"].items()} == {
+            "dir": 2, "dev": 1, "bas": 1, "hoo": 1,
+        }  # fmt: skip
+        assert ours["told"] == theirs["told"]
+        # The state of a device that never left IDLE, which the reference does not know any more,
+        # and that of a task asked for an event that does not exist.
+        unknown = {("dev", "START", True), ("dir", "START", True), ("dir", "DANCE", True)}
+        for mine, other in zip(ours["answers"], theirs["answers"], strict=True):
+            assert mine[:3] == other[:3]
+            if mine[:3] in unknown:
+                assert (mine[3] in ("STANDBY", "CONFIGURED"), other[3]) == (True, "")
+            else:
+                assert mine == other
