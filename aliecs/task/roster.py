@@ -17,7 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from aliecs.errors import AliecsError, Unavailable
+from aliecs.errors import Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.record import TaskEvent
 from aliecs.interfaces import ITaskBackend, ITaskObserver, MesosState, TaskUpdate
@@ -40,9 +40,10 @@ from aliecs.protocol.message import (
     decode_executor_message,
     target,
 )
-from aliecs.task.ability import LAUNCH_PATIENCE_S, Abilities
+from aliecs.task.ability import Abilities
 from aliecs.task.command import Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
+from aliecs.task.killing import Killer
 from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
 from aliecs.task.question import Questions
@@ -81,8 +82,7 @@ class Roster:
     _ends: dict[str, list[Deferred[None]]] = field(init=False, factory=dict)
     _questions: Questions = field(init=False)
     _abilities: Abilities = field(init=False)
-    _held_kills: dict[str, IDelayedCall] = field(init=False, factory=dict)
-    """Kills that wait until their tasks are up, by task id."""
+    _killer: Killer = field(init=False)
     _graces: dict[str, IDelayedCall] = field(init=False, factory=dict)
     _sweep: LoopingCall = field(init=False)
     _log: Logger = field(init=False, factory=Logger)
@@ -91,6 +91,7 @@ class Roster:
         self.pace = Pace(self.clock)
         self._abilities = Abilities(self.clock)
         self._questions = Questions(self.backend, self.clock, self._abilities)
+        self._killer = Killer(self.backend, self.clock, self._abilities)
         self._commander = Commander(self.backend, self.clock, self.pace)
         self._deployer = Deployer(
             backend=self.backend,
@@ -113,11 +114,10 @@ class Roster:
         """Stop looking after tasks; they go on."""
         if self._sweep.running:
             self._sweep.stop()
-        for timer in (*self._graces.values(), *self._held_kills.values()):
-            if timer.active():
-                timer.cancel()
+        for grace in self._graces.values():
+            grace.cancel()
         self._graces.clear()
-        self._held_kills.clear()
+        self._killer.stop()
 
     # --- what is asked ---------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ class Roster:
         within the deadline: they are gone as soon as their host says so."""
         waiting: list[Deferred[None]] = []
         for task in tasks:
-            self._begin_kill(task)
+            self._killer.begin(task)
             if task.living:
                 ended: Deferred[None] = Deferred()
                 self._ends.setdefault(task.id, []).append(ended)
@@ -256,8 +256,8 @@ class Roster:
             self._abilities.has_run(task.executor_id)
             if task.enter(Phase.ACTIVE):
                 self._set_status(task, Status.ACTIVE)
-            elif self._release_kill(task):
-                self._send_kill(task)
+            else:
+                self._killer.is_up(task)
         elif update.state.is_terminal:
             self._ended(task, update.state, update.message)
 
@@ -347,44 +347,14 @@ class Roster:
     def _make_room(self) -> bool:
         idle = [task for task in self._tasks.values() if not task.locked and task.living]
         for task in idle:
-            self._begin_kill(task)
+            self._killer.begin(task)
         return bool(idle)
 
     def _end_old_idle_tasks(self) -> None:
         horizon_s = self.clock.seconds() - self.idle_ttl_s
         for task in tuple(self._tasks.values()):
             if not task.locked and task.idle_since_s is not None and task.idle_since_s < horizon_s:
-                self._begin_kill(task)
-
-    def _begin_kill(self, task: Task) -> None:
-        if task.phase is Phase.PLACED:
-            task.enter(Phase.ENDED)
-        is_launching = task.phase is Phase.LAUNCHED and task.control_mode.is_controllable
-        if not task.enter(Phase.KILLING):
-            return
-        if is_launching and not self._abilities.can_end_launches(task.executor_id):
-            held = self.clock.callLater(LAUNCH_PATIENCE_S, self._send_kill, task)
-            self._held_kills[task.id] = held
-        else:
-            self._send_kill(task)
-
-    def _send_kill(self, task: Task) -> None:
-        self._release_kill(task)
-        try:
-            self.backend.kill(task.id, task.agent_id)
-        except AliecsError as error:
-            self._log.warn(
-                "task {task} cannot be killed now: {reason}",
-                task=task.describe(),
-                reason=error.message,
-            )
-
-    def _release_kill(self, task: Task) -> bool:
-        """Hold the kill of a task back no longer; True where it was."""
-        held = self._held_kills.pop(task.id, None)
-        if held is not None and held.active():
-            held.cancel()
-        return held is not None
+                self._killer.begin(task)
 
     def _give_up_waiting(self, waiting: Sequence[Deferred[None]]) -> None:
         for ended in waiting:
@@ -395,7 +365,7 @@ class Roster:
         expected = task.phase is Phase.KILLING
         if not task.enter(Phase.ENDED):
             return
-        self._release_kill(task)
+        self._killer.ended(task)
         task.end = TaskEnd(state, message, expected)
         self._commander.ended(task, f"has ended: {task.end}")
         if state is MesosState.TASK_FINISHED:
