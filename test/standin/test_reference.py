@@ -63,6 +63,15 @@ def test_commands_of_a_core() -> None:
         {"targetList": [ORIGIN]}, {"id": "x"}, {"more": 1}, {"name": "MesosCommand_TriggerHook"},
     ):  # fmt: skip
         assert strange_in_command({**COMMAND, **change}), change
+    start = {"runNumber": "1", "cleanup": "0", "run_type": "PHYSICS", "runType": "PHYSICS"}
+    for event, arguments, is_strange in (
+        ("START", start, False), ("START", {**start, "more": ""}, True), ("START", {}, True),
+        ("START", {key: start[key] for key in ("runNumber", "cleanup", "run_type")}, True),
+        ("STOP", {"run_end_time_ms": "1", "runEndTimeMs": "1"}, False), ("STOP", start, True),
+        ("STOP", {"run_end_time_ms": "1"}, False), ("RESET", {}, False), ("RESET", start, True),
+    ):  # fmt: skip
+        told = strange_in_command({**COMMAND, "event": event, "arguments": arguments})
+        assert bool(told) == is_strange, (event, arguments)
 
 
 def test_tasks_of_a_core() -> None:

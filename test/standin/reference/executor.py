@@ -39,7 +39,7 @@ from aliecs.protocol.recordio import RecordReader
 from test.standin.reference.message import strange_in_command, strange_in_task
 from test.standin.reference.process import LaunchError
 from test.standin.reference.start import Start, Unusable, read
-from test.standin.reference.task import Task, make
+from test.standin.reference.task import Command, Task, make
 
 CRASHED = 2
 TERMINAL = ("TASK_DROPPED", "TASK_FINISHED", "TASK_GONE", "TASK_KILLED", "TASK_LOST", "TASK_FAILED")
@@ -234,6 +234,8 @@ class ReferenceExecutor:
         elif task is None:
             print(f"no active task {task_id}", flush=True)
         elif name == "MesosCommand_Transition":
+            if isinstance(task, Command) and command["event"] == "CONFIGURE":
+                _complain("" if command["arguments"] == {} else f"CONFIGURE of {task.payload}")
             result = await task.transition(command)
             if result is not None:
                 self._respond(command, task_id, result[1], state=result[0])

@@ -120,11 +120,42 @@ def strange_in_command(command: Mapping[str, Any]) -> str:
     texts = [*command["arguments"], *command["arguments"].values()]
     if not all(isinstance(text, str) for text in texts):
         return f"arguments {command['arguments']}"
+    strange = _strange_arguments(command.get("event", ""), set(command["arguments"]))
+    if strange:
+        return strange
     for target in command["targetList"]:
         if set(target) != {"AgentId", "ExecutorId", "TaskId"}:
             return f"target {target}"
         if not all(set(one) == {"value"} and one["value"] for one in target.values()):
             return f"target {target}"
+    return ""
+
+
+_RUN = (
+    "fill_info_fill_number", "fill_info_filling_scheme", "fill_info_beam_type",
+    "fill_info_stable_beams_start_ms", "fill_info_stable_beams_end_ms", "run_number", "run_type",
+    "run_start_time_ms", "run_end_time_ms", "lhc_period", "pdp_beam_type",
+    "pdp_override_run_start_time", "original_run_number",
+)  # fmt: skip
+_END = (*_RUN[:5], "run_end_time_ms")
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
+
+
+def _strange_arguments(event: str, keys: set[str]) -> str:
+    possible = {
+        "START": {*_RUN, *map(_camel, _RUN), "runNumber", "cleanup"},
+        "STOP": {*_END, *map(_camel, _END)},
+        "RESET": set[str](),
+    }.get(event, keys)
+    needed = {"runNumber", "cleanup"} if event == "START" else set[str]()
+    if not needed <= keys <= possible:
+        return f"{event} with {sorted(keys)}"
+    if event == "START" and any(_camel(key) not in keys for key in keys & set(_RUN)):
+        return f"{event} with {sorted(keys)}"
     return ""
 
 
