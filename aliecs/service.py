@@ -35,7 +35,6 @@ from aliecs.api.stream import EventStream
 from aliecs.backend.host import HostDefinition
 from aliecs.backend.local import LocalBackend
 from aliecs.backend.mesos.backend import MesosBackend
-from aliecs.backend.mesos.option import MemoryFunctions
 from aliecs.backend.mesos.setting import options_of
 from aliecs.backend.ports import PortClaims
 from aliecs.configuration.opening import is_remote, open_configuration
@@ -59,7 +58,7 @@ from aliecs.event.bus import Bus
 from aliecs.event.record import CoreStart
 from aliecs.garbage import GarbageCollector
 from aliecs.integration.factory import known_factories, make_integrations
-from aliecs.interfaces import IConfigurationService, ITaskBackend
+from aliecs.interfaces import IConfigurationService, ITaskBackend, MemoryFunctions
 from aliecs.journal import Journal
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import IdentifierGenerator
@@ -69,6 +68,7 @@ from aliecs.settings.layer import Layer, Sources, read_text
 from aliecs.settings.options import SettingsOptions
 from aliecs.settings.table import BY_NAME, Settings, fold
 from aliecs.settings.value import Host
+from aliecs.task.drain import Drains
 from aliecs.task.roster import Roster
 from aliecs.txgrpc.server import Server
 
@@ -172,6 +172,8 @@ class CoreParts:
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
         backend = make_backend(settings, folder, identifiers, configuration)
+        drains = Drains(runtime_memory(configuration))
+        await drains.load()
         roster = Roster(
             backend=backend,
             bus=bus,
@@ -182,6 +184,7 @@ class CoreParts:
             idle_ttl_s=settings.idle_task_ttl_s,
             reuse=settings.reuse_unlocked_tasks,
             usage_interval_s=settings.task_usage_interval_s,
+            drains=drains,
         )
         operations = Operations(identifiers)
         manager = Manager(

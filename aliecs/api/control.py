@@ -10,7 +10,7 @@ error's stable code under `aliecs-error-code`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from attrs import define
 
@@ -35,7 +35,7 @@ from aliecs.errors import (
 )
 from aliecs.event.record import User
 from aliecs.language.glob import compile_glob
-from aliecs.protocol.protos import common_pb2, o2control_pb2
+from aliecs.protocol.protos import common_pb2, events_pb2, o2control_pb2
 from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.status import ERROR_CODE
@@ -200,6 +200,29 @@ class Control(RepositoryControl):
             public=request.public,
             timestamp=self.core.now_ms(),
         )
+
+    async def NewAutoEnvironment(
+        self, request: o2control_pb2.NewAutoEnvironmentRequest, call: ServerCall
+    ) -> o2control_pb2.NewAutoEnvironmentReply:
+        """Begin an environment that goes through one run by itself. What becomes of it is told to
+        whoever subscribes to the id of the request."""
+        operation = self.core.automatic.begin(
+            request.id,
+            CreationRequest(
+                expression=request.workflowTemplate,
+                variables=dict(request.vars),
+                user=_user(request.requestUser),
+                automatic=True,
+            ),
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        return o2control_pb2.NewAutoEnvironmentReply(timestamp=self.core.now_ms())
+
+    def Subscribe(
+        self, request: o2control_pb2.SubscribeRequest, call: ServerCall
+    ) -> AsyncIterator[events_pb2.Event]:
+        """What becomes of an automatic environment, until it has ended."""
+        return self.core.automatic.read(request.id)
 
     async def ControlEnvironment(
         self, request: o2control_pb2.ControlEnvironmentRequest, call: ServerCall

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import define, field
 
+from aliecs.api.automatic import AutomaticEnvironments
 from aliecs.environment.environment import Environment
 from aliecs.environment.manager import Manager
 from aliecs.errors import InvalidInput
@@ -44,6 +45,10 @@ class Core:
     """Ends the process, once everything in it has been ended."""
     endpoints: Mapping[str, str] = field(factory=dict)
     now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+    automatic: AutomaticEnvironments = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.automatic = AutomaticEnvironments(self.manager, self.bus)
 
     def environment(self, environment_id: str) -> Environment:
         """The environment that a request names. Raises `InvalidInput` and `NotFound`."""

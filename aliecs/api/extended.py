@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import define
 
 from aliecs.api.core import OPERATION_ID, Core
+from aliecs.api.host import drain_host, hosts_reply, resume_host
 from aliecs.api.inspection import (
     MOST_EXPLAINED,
     explained_role,
@@ -89,6 +90,24 @@ class ExtendedControl:
         if request.environment_id:
             self.core.environment(request.environment_id)
         return await usage_reply(self.core.roster, request)
+
+    async def ListHosts(
+        self, request: aliecs_v1_pb2.ListHostsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListHostsReply:
+        """Hosts, by name."""
+        return await hosts_reply(self.core.roster, request)
+
+    async def DrainHost(
+        self, request: aliecs_v1_pb2.DrainHostRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Host:
+        """Give a host no new tasks."""
+        return await drain_host(self.core.roster, request, request.requested_by or call.peer)
+
+    async def ResumeHost(
+        self, request: aliecs_v1_pb2.ResumeHostRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Host:
+        """Give it new tasks again."""
+        return await resume_host(self.core.roster, request, request.requested_by or call.peer)
 
     async def Recover(
         self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall

@@ -86,6 +86,9 @@ class Rest:
             ("GET", f"{base}/tasks/<task_id>/logs", self._task_log),
             ("GET", f"{base}/task-usage", self._task_usage),
             ("POST", f"{base}/cleanups", self._clean_up),
+            ("GET", f"{base}/hosts", self._hosts),
+            ("GET", f"{base}/hosts/<name>", self._host),
+            ("PATCH", f"{base}/hosts/<name>", self._change_host),
             ("GET", f"{base}/repositories", self._repositories),
             ("POST", f"{base}/repositories", self._add_repository),
             ("PATCH", f"{base}/repositories", self._change_repositories),
@@ -207,6 +210,31 @@ class Rest:
             limit=number_of(request, "limit", 0),
         )
         return await self._answer(request, self.extended.GetTaskUsage, asked)
+
+    async def _hosts(self, request: Request) -> bytes:
+        asked = aliecs_v1_pb2.ListHostsRequest(names=arguments(request, "name"))
+        return await self._answer(request, self.extended.ListHosts, asked)
+
+    async def _host(self, request: Request, name: str) -> bytes:
+        asked = aliecs_v1_pb2.ListHostsRequest(names=[name])
+        reply = await self.extended.ListHosts(asked, call_of(request))
+        return json_answer(request, to_value(reply.hosts[0]))
+
+    async def _change_host(self, request: Request, name: str) -> bytes:
+        """Drain a host, or resume it."""
+        body = body_of(request)
+        drained = body.pop("drained", None)
+        asked = {"name": name, "requestedBy": body.pop("user", "")}
+        if drained is True:
+            asked["reason"] = body.pop("reason", "")
+            nothing_left(body)
+            drain = from_value(asked, aliecs_v1_pb2.DrainHostRequest)
+            return await self._answer(request, self.extended.DrainHost, drain)
+        if drained is not False:
+            raise InvalidInput("drained is missing: true or false")
+        nothing_left(body, "reason")
+        resume = from_value(asked, aliecs_v1_pb2.ResumeHostRequest)
+        return await self._answer(request, self.extended.ResumeHost, resume)
 
     async def _repositories(self, request: Request) -> bytes:
         asked = o2control_pb2.ListReposRequest(

@@ -7,6 +7,7 @@ by a `Behaviour`; the plain one does everything it is told, after `delay_s`.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -145,7 +146,7 @@ class SimulatedBackend:
                 cpus_used=self._used.get(host.name, (0.0, 0.0))[0],
                 memory_mb_used=self._used.get(host.name, (0.0, 0.0))[1],
                 tasks=sum(1 for task in self.tasks.values() if task.agent_id == host.name),
-                last_seen_s=self.clock.seconds(),
+                last_seen_s=time.time(),
             )
             for host in self.simulated_hosts
         ]

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import click
 
 from aliecs.api.mapping import to_value
-from aliecs.cli import configuration, environment, repository, role, task, workflow
+from aliecs.cli import configuration, environment, host, repository, role, task, workflow
 from aliecs.cli.configuration import ConfigurationFailed
 from aliecs.cli.option import Group
 from aliecs.cli.output import state_text
@@ -125,6 +125,7 @@ root.add(root.command("info")(info))
 root.add(root.command("shutdown")(shutdown))
 root.add(environment.group, "env", "e")
 root.add(task.group, "t")
+root.add(host.group, "h")
 root.add(role.group, "r")
 root.add(repository.repositories, "repo")
 root.add(repository.templates, "templ")

@@ -20,6 +20,7 @@ from aliecs.interfaces.integration import (
     IIntegration,
     IIntegrationFactory,
 )
+from aliecs.interfaces.memory import Memory, MemoryFunctions
 from aliecs.interfaces.repository import (
     ILoaderSources,
     IRepositories,
@@ -53,6 +54,8 @@ __all__ = [
     "IRepositories",
     "ITaskBackend",
     "ITaskObserver",
+    "Memory",
+    "MemoryFunctions",
     "MesosState",
     "Offer",
     "PayloadChange",

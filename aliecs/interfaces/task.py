@@ -118,6 +118,9 @@ class HostInfo:
     memory_mb_used: float
     tasks: int
     last_seen_s: float
+    """Unix time, 0 for never."""
+    closed: str = ""
+    """Why it gets no new tasks, empty where it does."""
 
 
 class ITaskObserver(Interface):

@@ -243,6 +243,83 @@ class GetTaskUsageReply(_message.Message):
     tasks: _containers.RepeatedCompositeFieldContainer[TaskUsage]
     def __init__(self, tasks: _Optional[_Iterable[_Union[TaskUsage, _Mapping]]] = ...) -> None: ...
 
+class Drain(_message.Message):
+    __slots__ = ("by", "since_ms", "reason")
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    by: str
+    since_ms: int
+    reason: str
+    def __init__(self, by: _Optional[str] = ..., since_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Host(_message.Message):
+    __slots__ = ("name", "address", "agent_id", "executor_id", "attributes", "connected", "cpus", "cpus_used", "memory_mb", "memory_mb_used", "tasks", "last_seen_ms", "drain")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EXECUTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    CPUS_USED_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_MB_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_MB_USED_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_MS_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    agent_id: str
+    executor_id: str
+    attributes: _containers.ScalarMap[str, str]
+    connected: bool
+    cpus: float
+    cpus_used: float
+    memory_mb: float
+    memory_mb_used: float
+    tasks: int
+    last_seen_ms: int
+    drain: Drain
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., agent_id: _Optional[str] = ..., executor_id: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., connected: _Optional[bool] = ..., cpus: _Optional[float] = ..., cpus_used: _Optional[float] = ..., memory_mb: _Optional[float] = ..., memory_mb_used: _Optional[float] = ..., tasks: _Optional[int] = ..., last_seen_ms: _Optional[int] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
+
+class ListHostsRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListHostsReply(_message.Message):
+    __slots__ = ("hosts",)
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    hosts: _containers.RepeatedCompositeFieldContainer[Host]
+    def __init__(self, hosts: _Optional[_Iterable[_Union[Host, _Mapping]]] = ...) -> None: ...
+
+class DrainHostRequest(_message.Message):
+    __slots__ = ("name", "reason", "requested_by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reason: str
+    requested_by: str
+    def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class ResumeHostRequest(_message.Message):
+    __slots__ = ("name", "requested_by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    requested_by: str
+    def __init__(self, name: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
 class RecoverRequest(_message.Message):
     __slots__ = ("environment_id", "requested_by")
     ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]

@@ -85,11 +85,13 @@ class Plan:
 class Deployer:
     """Deploys for all environments of a core.
 
-    `register` puts a task into the roster before it is launched; `idle` gives idle tasks that may
-    do for a request; `make_room` begins to end idle tasks, and is true where there were any.
+    `hosts` gives all hosts; `register` puts a task into the roster before it is launched; `idle`
+    gives idle tasks that may do for a request; `make_room` begins to end idle tasks, and is true
+    where there were any.
     """
 
     backend: ITaskBackend
+    hosts: Callable[[], Sequence[HostInfo]]
     journal: Journal
     clock: IReactorTime
     pace: Pace
@@ -156,7 +158,7 @@ class Deployer:
         try:
             # In a thread: it is pure, and for 100,000 tasks it takes its time.
             placement = await deferToThread(
-                _place, tuple(pending.items()), offers, self.backend.hosts()
+                _place, tuple(pending.items()), offers, self.hosts()
             )
             used = _distinct([placed.offer for placed in placement.placed])
         finally:

@@ -174,9 +174,10 @@ def place(
 
     Tasks pinned to a machine go first, so that the others do not take its room. `hosts` are all
     hosts there are, whether or not they are in `offers`: a task that one of them could carry is
-    not impossible.
+    not impossible. Those that are closed carry nothing.
     """
-    rooms = [_Room.of(offer) for offer in offers]
+    closed = {host.agent_id for host in hosts if host.closed}
+    rooms = [_Room.of(offer) for offer in offers if offer.agent_id not in closed]
     by_machine: dict[str, list[_Room]] = {}
     for room in rooms:
         by_machine.setdefault(room.attributes[MACHINE], []).append(room)
@@ -343,8 +344,8 @@ def _answer(
 def _look_at(task: WantedTask, host: HostInfo, room: _Room | None) -> tuple[str, bool]:
     """Why the task is not on the host now, and whether it could be at another time."""
     unmet = unmet_constraint(task.constraints, _attributes(host.attributes, host.name))
-    if unmet:
-        return unmet, False
+    if unmet or host.closed:
+        return unmet or host.closed, False
     if task.cpus > host.cpus + 1e-9:
         return f"wants {task.cpus:g} cpus, the host has {host.cpus:g}", False
     if task.memory_mb > host.memory_mb + 1e-9:

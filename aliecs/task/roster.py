@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
@@ -20,7 +20,14 @@ from zope.interface import implementer
 from aliecs.errors import Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.record import TaskEvent
-from aliecs.interfaces import ITaskBackend, ITaskObserver, MesosState, TaskUpdate
+from aliecs.interfaces import (
+    HostInfo,
+    ITaskBackend,
+    ITaskObserver,
+    MemoryFunctions,
+    MesosState,
+    TaskUpdate,
+)
 from aliecs.journal import Journal
 from aliecs.language.state import State, Status
 from aliecs.protocol.identifier import IdentifierGenerator, new_xid
@@ -43,6 +50,7 @@ from aliecs.protocol.message import (
 from aliecs.task.ability import Abilities
 from aliecs.task.command import Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
+from aliecs.task.drain import Drain, Drains
 from aliecs.task.killing import Killer
 from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
@@ -57,6 +65,32 @@ IDLE_SWEEP_S = 5.0
 
 CLEANER_DEADLINE_S = 30.0
 """How long the shared memory cleaner of one host may take."""
+
+
+async def _nothing(name: str) -> str:
+    return ""
+
+
+async def _forgotten(name: str, text: str) -> None:
+    return None
+
+
+def _unknown_host(name: str, drain: Drain) -> HostInfo:
+    return HostInfo(
+        name=name,
+        address="",
+        agent_id="",
+        executor_id="",
+        attributes={},
+        connected=False,
+        cpus=0.0,
+        memory_mb=0.0,
+        cpus_used=0.0,
+        memory_mb_used=0.0,
+        tasks=0,
+        last_seen_s=0.0,
+        closed=str(drain),
+    )
 
 
 @implementer(ITaskObserver)
@@ -75,6 +109,7 @@ class Roster:
     idle_ttl_s: float = 600.0
     reuse: bool = False
     usage_interval_s: float = 0.0
+    drains: Drains = field(factory=lambda: Drains(MemoryFunctions(_nothing, _forgotten)))
     pace: Pace = field(init=False)
     _tasks: dict[str, Task] = field(init=False, factory=dict)
     _commander: Commander = field(init=False)
@@ -95,6 +130,7 @@ class Roster:
         self._commander = Commander(self.backend, self.clock, self.pace)
         self._deployer = Deployer(
             backend=self.backend,
+            hosts=self.hosts,
             journal=self.journal,
             clock=self.clock,
             pace=self.pace,
@@ -128,6 +164,16 @@ class Roster:
     def task(self, task_id: str) -> Task | None:
         """The task of that id."""
         return self._tasks.get(task_id)
+
+    def hosts(self) -> Sequence[HostInfo]:
+        """All hosts that are known. Those that are drained are closed; where nothing else is known
+        of one, it is told all the same."""
+        drains = self.drains.all()
+        hosts = []
+        for host in self.backend.hosts():
+            drain = drains.pop(host.name, None)
+            hosts.append(host if drain is None else evolve(host, closed=str(drain)))
+        return [*hosts, *(_unknown_host(name, drain) for name, drain in drains.items())]
 
     async def deploy(self, plan: Plan) -> Sequence[DeploymentFailure]:
         """See `Deployer.deploy`."""
@@ -328,7 +374,7 @@ class Roster:
         hooks have no process to take over."""
         if not self.reuse or not request.control_mode.is_controllable:
             return
-        attributes = {host.agent_id: host.attributes for host in self.backend.hosts()}
+        hosts = {host.agent_id: host for host in self.hosts()}
         names = {channel.name for channel in request.inbound}
         for task in self._tasks.values():
             if (
@@ -337,12 +383,16 @@ class Roster:
                 and task.task_class.identifier == request.task_class.identifier
                 and task.control_mode is request.control_mode
                 and set(task.endpoints) == names
-                and not unmet_constraint(
-                    request.constraints,
-                    {MACHINE: task.host, **attributes.get(task.agent_id, {})},
-                )
+                and self._is_open(hosts.get(task.agent_id), task, request)
             ):
                 yield task
+
+    @staticmethod
+    def _is_open(host: HostInfo | None, task: Task, request: DeploymentRequest) -> bool:
+        """True where the host of an idle task may get the request."""
+        attributes = {MACHINE: task.host, **(host.attributes if host is not None else {})}
+        is_closed = host is not None and bool(host.closed)
+        return not is_closed and not unmet_constraint(request.constraints, attributes)
 
     def _make_room(self) -> bool:
         idle = [task for task in self._tasks.values() if not task.locked and task.living]

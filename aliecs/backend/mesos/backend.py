@@ -23,12 +23,19 @@ from aliecs.backend.mesos.executor import ExecutorBook
 from aliecs.backend.mesos.host import HostBook
 from aliecs.backend.mesos.keeper import TaskKeeper
 from aliecs.backend.mesos.link import MasterLink
-from aliecs.backend.mesos.option import Memory, MesosOptions
+from aliecs.backend.mesos.option import MesosOptions
 from aliecs.backend.mesos.retirement import Retirement
 from aliecs.backend.mesos.task import TaskBook
 from aliecs.backend.mesos.wire import HttpWire, Wire
 from aliecs.errors import AliecsError, Unavailable
-from aliecs.interfaces import HostInfo, ITaskBackend, ITaskObserver, Offer, TaskLaunch
+from aliecs.interfaces import (
+    HostInfo,
+    ITaskBackend,
+    ITaskObserver,
+    Memory,
+    Offer,
+    TaskLaunch,
+)
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.mesos_pb2 import FrameworkInfo
 from aliecs.protocol.mesos_scheduler_pb2 import Call, Event

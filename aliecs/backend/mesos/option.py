@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from attrs import field, frozen
 
@@ -12,25 +11,6 @@ from aliecs.protocol import mesos_pb2
 from aliecs.protocol.mesos_pb2 import FrameworkInfo
 
 Capability = FrameworkInfo.Capability
-
-
-class Memory(Protocol):
-    """What outlives a core and every master: texts by name. Coroutines; both raise `AliecsError`
-    where it cannot be reached."""
-
-    def read(self, name: str) -> Awaitable[str]:
-        """The text of that name; empty where there is none."""
-
-    def write(self, name: str, text: str) -> Awaitable[None]:
-        """Keep a text."""
-
-
-@frozen
-class MemoryFunctions:
-    """A memory made of two functions."""
-
-    read: Callable[[str], Awaitable[str]]
-    write: Callable[[str, str], Awaitable[None]]
 
 
 @frozen

@@ -11,9 +11,16 @@ from zope.interface import implementer
 
 from aliecs.backend.mesos.address import parse_masters
 from aliecs.backend.mesos.backend import MesosBackend
-from aliecs.backend.mesos.option import ExecutorOptions, MemoryFunctions, MesosOptions
+from aliecs.backend.mesos.option import ExecutorOptions, MesosOptions
 from aliecs.backend.mesos.wire import Reply, Stream
-from aliecs.interfaces import ITaskObserver, MesosState, Offer, TaskLaunch, TaskUpdate
+from aliecs.interfaces import (
+    ITaskObserver,
+    MemoryFunctions,
+    MesosState,
+    Offer,
+    TaskLaunch,
+    TaskUpdate,
+)
 from aliecs.protocol import mesos_pb2
 from aliecs.protocol.mesos_scheduler_pb2 import Call, Event
 from aliecs.protocol.recordio import encode_record
