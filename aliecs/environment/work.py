@@ -246,7 +246,9 @@ class Work:
         environment = self.environment
         told = run.arguments(environment, run.STOP_ARGUMENTS, camel=False)
         running = [t for t in environment.active_tasks() if t.state is State.RUNNING]
-        stopping = Deferred.fromCoroutine(self._send(STOP, running, lambda task: told))
+        stopping = Deferred.fromCoroutine(
+            self._send(STOP, running, lambda task: told, waits_for_all=True)
+        )
         patience = deferLater(environment.facilities.clock, STOPPING_PATIENCE_S, lambda: None)
         either: list[Deferred[Any]] = [stopping, patience]
         await DeferredList(either, fireOnOneCallback=True, consumeErrors=True)
@@ -259,13 +261,14 @@ class Work:
         nothing: Mapping[str, str] = {}
         for step, state in ((STOP, State.RUNNING), (RESET, State.CONFIGURED)):
             tasks = [t for t in environment.active_tasks() if t.state is state]
-            await self._send(step, tasks, lambda task: nothing)
+            # Of a task that did not do it, the others are not the worse.
+            await self._send(step, tasks, lambda task: nothing, waits_for_all=True)
         broken = [
             t
             for t in environment.active_tasks()
             if t.state is State.ERROR and t.control_mode is ControlMode.DIRECT
         ]
-        await self._send(RECOVER, broken, lambda task: nothing)
+        await self._send(RECOVER, broken, lambda task: nothing, waits_for_all=True)
         lost = [
             task
             for task in environment.tasks()
@@ -312,6 +315,7 @@ class Work:
         tasks: Sequence[Task],
         arguments: Callable[[Task], Mapping[str, str]],
         timeout_s: float | None = None,
+        waits_for_all: bool = False,
     ) -> Outcome:
         environment = self.environment
         facilities = environment.facilities
@@ -320,7 +324,9 @@ class Work:
         )
         if timeout_s is None:
             timeout_s = facilities.options.transition_timeout_s
-        return await facilities.roster.command(tasks, step, arguments, timeout_s, environment.id)
+        return await facilities.roster.command(
+            tasks, step, arguments, timeout_s, environment.id, waits_for_all
+        )
 
     def _task_failed(self, doing: str, task: Task, reason: str) -> TransitionFailed:
         environment = self.environment

@@ -1,7 +1,8 @@
 """From a command payload to a process: arguments, environment, account, and the codec it speaks.
 
 The rules are upstream's: a shell gets value and arguments joined by single spaces, the payload's
-environment goes over the executor's own, an empty user is the executor's.
+environment goes over the executor's own, an empty user is the executor's, and a program is looked
+for where the executor would find it (and before that, where the task itself would).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def build_request(
         directory=directory,
         mark=task_id,
         account=account,
+        path=environment.get("PATH", ""),
     )
 
 

@@ -235,7 +235,7 @@ class ControllableTask(Task):
 
     async def transition(self, command: TransitionCommand) -> Outcome:
         if self.client is None:
-            return Outcome("", f"task {self.task_id} has no control connection")
+            return Outcome(command.source, f"task {self.task_id} has no control connection")
         order = Transition(
             command.source, command.event, command.destination, command.arguments or {}
         )

@@ -253,8 +253,9 @@ class Executor:
         except MessageError as error:
             log.error("{error}", error=error.message)
             header = decode_command_header(data)
-            if header is not None:
-                self._respond(header, error=error.message)
+            if header is not None and header.is_answerable:
+                # A core of the reference takes an empty state for one that it does not know.
+                self._respond(header, error=error.message, state=header.source)
             return
         try:
             await self._obey(command)

@@ -6,7 +6,7 @@ subreaper: what a task leaves behind becomes our child. It talks to the executor
 socket on descriptor 3, in frames (four bytes of length, then JSON):
 
     from the executor   {"launch": key, "arguments": [...], "environment": {...}, "directory": path,
-                         "mark": text, "account": null or [uid, gid, [groups...]]}
+                         "mark": text, "path": folders, "account": null or [uid, gid, [groups...]]}
                         {"signal": number, "key": key, "pid": 0 for the whole group}
     to the executor     {"started": key, "pid": pid}, with the read ends of standard output and
                         standard error; {"refused": key, "reason": text};
@@ -212,7 +212,7 @@ class Launcher:
             arguments = order["arguments"]
             step = f"cannot execute {arguments[0]}"
             environment = {**order["environment"], MARK: order["mark"]}
-            os.execvpe(arguments[0], arguments, environment)  # noqa: S606
+            _execute(arguments, environment, order["path"])
         except OSError as fault:
             os.write(trouble, f"{step}: {fault.strerror}".encode())
         except Exception as fault:
@@ -310,6 +310,19 @@ class Launcher:
             raise OSError(number, os.strerror(number))
 
 
+def _execute(arguments: list[str], environment: dict[str, str], path: str) -> None:
+    """Become the program, which may be in the task's own PATH or else in `path`. Returns never;
+    raises `OSError`."""
+    try:
+        os.execvpe(arguments[0], arguments, environment)  # noqa: S606
+    except FileNotFoundError:
+        for folder in path.split(":"):
+            if folder and "/" not in arguments[0]:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    os.execve(f"{folder}/{arguments[0]}", arguments, environment)  # noqa: S606
+        raise
+
+
 def _note(number: int, frame: object) -> None:
     """The wake-up descriptor has told the loop already."""
 
@@ -334,14 +347,20 @@ def _mark(pid: int) -> str:
     return ""
 
 
+def raise_locked_memory() -> None:
+    """Devices lock their shared memory: allow them all of it, or as much as we may allow."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    for limit in (resource.RLIM_INFINITY, hard):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+            return
+
+
 def main() -> None:
     """Entry point: serve on the control descriptor until the executor is gone."""
     if os.getsid(0) != os.getpid():
         os.setsid()
-    # Devices lock their shared memory; where we may not allow it, they run without.
-    with contextlib.suppress(OSError, ValueError):
-        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
+    raise_locked_memory()
     os.set_inheritable(CONTROL_DESCRIPTOR, False)
     with socket.socket(fileno=CONTROL_DESCRIPTOR) as control:
         Launcher(control, int(sys.argv[1])).run()

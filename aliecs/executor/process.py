@@ -62,13 +62,15 @@ class Account:
 
 @frozen
 class ProcessRequest:
-    """What to start. `mark` is the id of the task, `account` None for the executor's own."""
+    """What to start. `mark` is the id of the task, `account` None for the executor's own, `path`
+    where to look for the program besides the PATH of `environment`."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path
     mark: str
     account: Account | None = None
+    path: str = ""
 
 
 @frozen
@@ -244,6 +246,7 @@ class Processes:
                 "environment": dict(request.environment),
                 "directory": str(request.directory),
                 "mark": request.mark,
+                "path": request.path,
                 "account": account and [account.user_id, account.group_id, list(account.groups)],
             }
         )

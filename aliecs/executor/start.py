@@ -20,7 +20,6 @@ _UNITS_S = {
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(" + "|".join(_UNITS_S) + ")")
 
 
-
 def parse_duration(text: str) -> float:
     """Seconds of a duration as Mesos writes it, such as `5secs` or `1.5hrs` (stout, duration.hpp).
     Raises `ValueError`."""

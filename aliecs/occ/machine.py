@@ -17,7 +17,7 @@ from attrs import frozen
 from aliecs.errors import Conflict, Exhausted, InvalidInput
 from aliecs.occ.properties import Properties
 from aliecs.occ.task import Task
-from aliecs.occ.worker import Worker
+from aliecs.occ.worker import Caller, Worker
 from aliecs.protocol.protos.occ_pb2 import (
     DEVICE_ERROR,
     DEVICE_INTENTIONAL,
@@ -58,6 +58,13 @@ LISTENER_BOUND = 1024
 RUN_NUMBER_LIMIT = 2**32
 
 T = TypeVar("T")
+
+
+class UnknownEvent(InvalidInput):
+    """There is no such event."""
+
+    code = "occ_event"
+    grpc_status = "UNKNOWN"
 
 
 @frozen
@@ -115,12 +122,12 @@ class Machine:
     in DONE.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, caller: Caller | None = None) -> None:
         self.states: Listeners[str] = Listeners()
         self.events: Listeners[DeviceEventType] = Listeners()
         self.done = asyncio.Event()
         self._task = task
-        self._worker = Worker()
+        self._caller = caller or Worker()
         self._loop = asyncio.get_running_loop()
         # Held by whatever runs a callback.
         self._lock = asyncio.Lock()
@@ -147,21 +154,25 @@ class Machine:
             loop.cancel()
         if self._iterating is not None:
             self._iterating.cancel()
-        self._worker.stop()
+        self._caller.stop()
 
     async def transition(self, source: str, event: str, arguments: Mapping[str, str]) -> Outcome:
         """Make one step, after whatever runs. It is made to its end even if nobody waits any more.
 
-        `InvalidInput` for an event that does not exist or a `source` that is not the present state,
-        `Conflict` in DONE.
+        `UnknownEvent` for an event that does not exist, `InvalidInput` for a `source` that is not
+        the present state, `Conflict` in DONE: in this order, and with these codes, as the C++
+        library.
         """
         return await asyncio.shield(self._loop.create_task(self._step(source, event, arguments)))
 
     async def terminate(self) -> None:
         """Run `exit` in whatever state, as someone from outside has asked this process to end."""
-        async with self._lock:
-            if self.state != "DONE":
-                await self._attempt("exit", "DONE")
+        try:
+            async with self._lock:
+                if self.state != "DONE":
+                    await self._attempt("exit", "DONE")
+        finally:
+            self.done.set()
 
     # From any thread.
 
@@ -179,12 +190,12 @@ class Machine:
         event = event.upper()
         goal = GOALS.get(event)
         if goal is None:
-            raise InvalidInput(f"there is no event {event!r}; there are {', '.join(GOALS)}")
+            raise UnknownEvent(f"there is no event {event!r}; there are {', '.join(GOALS)}")
         async with self._lock:
-            if self.state == "DONE":
-                raise Conflict(f"{self._task.name} is in DONE and takes no more events")
             if source.upper() != self.state:
                 raise InvalidInput(f"{self._task.name} is in {self.state}, not in {source}")
+            if self.state == "DONE":
+                raise Conflict(f"{self._task.name} is in DONE and takes no more events")
             self._take(arguments)
             callback, target = TRANSITIONS.get((self.state, event), ("", ""))
             if not callback:
@@ -218,7 +229,7 @@ class Machine:
         if self._starting:
             self._end_of_data = False
         try:
-            await self._worker.call(method, *given)
+            await self._caller.call(method, *given)
         except Exception as error:
             _print(error)
             self._enter("ERROR")
@@ -251,11 +262,13 @@ class Machine:
 
     async def _iterate(self) -> None:
         while True:
+            # One that never waits must not keep everybody else from being heard.
+            await asyncio.sleep(0)
             async with self._lock:
                 if self.state != "RUNNING" or self._end_of_data:
                     return
                 try:
-                    more = await self._worker.call(self._task.iterate_running)
+                    more = await self._caller.call(self._task.iterate_running)
                 except Exception as error:
                     _print(error)
                     self._fail("")
@@ -271,7 +284,7 @@ class Machine:
                 if self.state in ("ERROR", "DONE"):
                     continue
                 try:
-                    await self._worker.call(self._task.iterate_check)
+                    await self._caller.call(self._task.iterate_check)
                 except Exception as error:
                     _print(error)
                     self._fail("")

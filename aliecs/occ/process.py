@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from attrs import frozen
@@ -20,6 +20,7 @@ from aliecs.errors import AliecsError
 from aliecs.occ.codec import REASON_KEY, SERVICE
 from aliecs.occ.machine import Machine
 from aliecs.occ.task import Task
+from aliecs.occ.worker import Caller, Worker
 from aliecs.protocol.protos.occ_pb2 import (
     STATE_STABLE,
     DeviceEvent,
@@ -128,10 +129,13 @@ async def _each(items: AsyncIterator[Any], make: Any) -> AsyncIterator[Any]:
         yield make(item)
 
 
-async def serve(task: Task, port: int, host: str = "127.0.0.1") -> int:
+async def serve(
+    task: Task, port: int, host: str = "127.0.0.1", caller: Callable[[], Caller] = Worker
+) -> int:
     """Be controllable until the end; gives the exit status: 0 after EXIT, otherwise as a shell
-    reports the signal that was sent. `Unavailable` where the port is taken."""
-    machine = Machine(task)
+    reports the signal that was sent. `caller` is what runs the callbacks. `Unavailable` where the
+    port is taken."""
+    machine = Machine(task, caller())
     server = NativeServer(f"{host}:{port}", service_routes(SERVICE, Servicer(machine)), _report)
     await server.start()
     machine.start()
@@ -150,6 +154,7 @@ async def _until_the_end(machine: Machine, signals: asyncio.Queue[int]) -> int:
     """SIGTERM lets the task run its `exit` first, SIGINT does not."""
     done = asyncio.ensure_future(machine.done.wait())
     status = 0
+    ending = []  # a loop does not keep what runs on it
     while not done.done():
         signalled = asyncio.ensure_future(signals.get())
         await asyncio.wait({done, signalled}, return_when=asyncio.FIRST_COMPLETED)
@@ -160,8 +165,7 @@ async def _until_the_end(machine: Machine, signals: asyncio.Queue[int]) -> int:
         if signalled.result() == signal.SIGINT:
             done.cancel()
             break
-        terminating = asyncio.ensure_future(machine.terminate())
-        terminating.add_done_callback(lambda _: machine.done.set())
+        ending.append(asyncio.ensure_future(machine.terminate()))
     return status
 
 
@@ -176,14 +180,26 @@ def run(task: Task, port: int | None = None, arguments: Sequence[str] | None = N
     `OCC_CONTROL_PORT`, else 47100. The exit status is 0 after EXIT, 1 where the task cannot listen,
     143 after SIGTERM, 130 after SIGINT.
     """
+    run_until(lambda chosen: asyncio.run(serve(task, chosen)), task, port, arguments)
+
+
+def run_until(
+    end: Callable[[int], int], task: Task, port: int | None, arguments: Sequence[str] | None
+) -> NoReturn:
+    """Be controllable as long as `end` takes, which is given the control port and gives the exit
+    status; then end the process."""
     try:
         chosen = options(sys.argv[1:] if arguments is None else arguments, os.environ, port)
         task.role = chosen.role
-        status = asyncio.run(serve(task, chosen.port))
+        status = end(chosen.port)
     except (AliecsError, ValueError) as error:
         print(f"{task.name}: {error}", file=sys.stderr)
         status = 1
+    end_process(status)
+
+
+def end_process(status: int) -> NoReturn:
+    """Not `sys.exit`: whatever threads the task has left must not hold the process back."""
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not sys.exit: whatever threads the task has left must not hold the process back.
     os._exit(status)

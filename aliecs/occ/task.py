@@ -14,13 +14,16 @@ from aliecs.occ.properties import Properties
 
 
 class Controller(Protocol):
-    """What a task may ask of the machine that drives it, from any thread."""
+    """What a task may ask of the machine that drives it, from any thread; but for `terminate`."""
 
     def end_of_stream(self) -> None:
         """See `Task.end_of_stream`."""
 
     def fail(self, reason: str) -> None:
         """See `Task.fail`."""
+
+    async def terminate(self) -> None:
+        """Run `exit` in whatever state, and end."""
 
 
 class Task:

@@ -11,7 +11,17 @@ import inspect
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
+
+
+class Caller(Protocol):
+    """Who runs the callbacks of a task."""
+
+    async def call(self, callback: Callable[..., Any], *arguments: Any) -> Any:
+        """Run one, and give its result."""
+
+    def stop(self) -> None:
+        """No more will come."""
 
 
 class Worker:
@@ -30,7 +40,16 @@ class Worker:
             return await callback(*arguments)
         result: asyncio.Future[Any] = self._loop.create_future()
         self._jobs.put((lambda: callback(*arguments), result))
-        return await result
+        value = await result
+        if inspect.iscoroutine(value):
+            return await value
+        if inspect.isawaitable(value):
+            # Taken for a result it would go unnoticed.
+            raise TypeError(
+                f"{callback.__name__} gave a {type(value).__name__}, which nobody here waits for;"
+                " for Twisted take Task and run from aliecs.occ.twisted"
+            )
+        return value
 
     def stop(self) -> None:
         """End the thread after the callback that runs."""

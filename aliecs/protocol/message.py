@@ -198,6 +198,15 @@ class CommandHeader(Struct, frozen=True, kw_only=True, rename="camel"):
     id: str = ""
     environment_id: str = ""
     targets: tuple[Target, ...] | None = field(default=(), name="targetList")
+    source: str = ""
+    """Of a transition: where the task is believed to be."""
+
+    @property
+    def is_answerable(self) -> bool:
+        """False for a command of the reference that we have no name for. A core of the reference
+        that is answered under a name that it does not know ends its subscription, and all tasks
+        with it."""
+        return not self.name.startswith("MesosCommand_") or self.name in _REFERENCE_NAMES
 
     @property
     def task_id(self) -> str:
@@ -205,6 +214,7 @@ class CommandHeader(Struct, frozen=True, kw_only=True, rename="camel"):
         return self.targets[0].task_id.value if self.targets else ""
 
 
+_REFERENCE_NAMES = ("MesosCommand_Transition", "MesosCommand_TriggerHook")
 _command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 _header_decoder = msgspec.json.Decoder(CommandHeader)
 

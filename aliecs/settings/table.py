@@ -349,7 +349,10 @@ class Settings:
     )
     mesos_checkpoint: bool = _setting(FLAG, True, "tasks outlive a restart of their Mesos agent")
     mesos_executor_image: str = _setting(
-        TEXT, "", "container image of the executor", variable="EXEC_IMAGE"
+        TEXT,
+        "",
+        "container image of the executor: refused, executors are not started in containers",
+        variable="EXEC_IMAGE",
     )
     mesos_failover_timeout_s: float = _setting(
         DURATION,

@@ -85,6 +85,10 @@ class _Order:
     what: str
     waiting: dict[str, Task]
     over: Callable[[_Order], None]
+    destination: State | None = None
+    """Where a transition leads."""
+    waits_for_all: bool = False
+    """A critical failure does not end it."""
     done: Deferred[Outcome] = field(factory=Deferred)
     failures: list[TaskFailure] = field(factory=list)
     timers: list[IDelayedCall] = field(factory=list)
@@ -99,7 +103,7 @@ class _Order:
         if self.waiting.pop(task.id, None) is None:
             return
         self.failures.append(TaskFailure(task, reason, exit))
-        if task.critical or not self.waiting:
+        if not self.waiting or (task.critical and not self.waits_for_all):
             self.finish()
 
     def expire(self, seconds: float) -> None:
@@ -137,11 +141,14 @@ class Commander:
         arguments: Callable[[Task], Mapping[str, str]],
         timeout_s: float,
         environment_id: str,
+        waits_for_all: bool = False,
     ) -> Outcome:
-        """Take tasks through one event of their machine, at most `timeout_s`."""
+        """Take tasks through one event of their machine, at most `timeout_s`. `waits_for_all`: also
+        those of which nobody knows yet, when a critical one has failed."""
         if not tasks:
             return Outcome(())
-        order = self._open(step.event, tasks)
+        order = self._open(step.event, tasks, step.destination)
+        order.waits_for_all = waits_for_all
         order.timers.append(self.clock.callLater(timeout_s, order.expire, timeout_s))
 
         def encode(task: Task) -> bytes:
@@ -191,8 +198,12 @@ class Commander:
         if response.error:
             order.fail(task, response.error)
         elif response.name == "MesosCommand_Transition":
-            # An executor that reports success has seen the destination.
-            order.succeed(task)
+            state = State.parse(response.state) if response.state else order.destination
+            if state is order.destination:
+                order.succeed(task)
+            else:
+                # The reference's executor reports success also where it has done nothing.
+                order.fail(task, f"{order.what} left it in {response.state}")
 
     def hook_ended(self, task: Task, result: BasicTaskTerminated) -> None:
         """The process of a hook ended."""
@@ -216,8 +227,9 @@ class Commander:
 
     # --- inside ----------------------------------------------------------------------------
 
-    def _open(self, what: str, tasks: Sequence[Task]) -> _Order:
-        order = _Order(new_xid(), what, {task.id: task for task in tasks}, self._over)
+    def _open(self, what: str, tasks: Sequence[Task], destination: State | None = None) -> _Order:
+        waiting = {task.id: task for task in tasks}
+        order = _Order(new_xid(), what, waiting, self._over, destination)
         self._orders[order.id] = order
         return order
 

@@ -17,7 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from aliecs.errors import AliecsError, Unavailable
+from aliecs.errors import Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.record import TaskEvent
 from aliecs.interfaces import (
@@ -47,11 +47,14 @@ from aliecs.protocol.message import (
     decode_executor_message,
     target,
 )
+from aliecs.task.ability import Abilities
 from aliecs.task.command import Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.drain import Drain, Drains
+from aliecs.task.killing import Killer
 from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
+from aliecs.task.question import Questions
 from aliecs.task.task import Phase, Task, TaskEnd
 from aliecs.task.usage import Usage
 
@@ -59,9 +62,6 @@ KILL_DEADLINE_S = 40.0
 """Longer than the slowest kill sequence of an executor (26 s)."""
 
 IDLE_SWEEP_S = 5.0
-
-ANSWER_DEADLINE_S = 10.0
-"""How long an executor may take to answer a question."""
 
 CLEANER_DEADLINE_S = 30.0
 """How long the shared memory cleaner of one host may take."""
@@ -115,13 +115,18 @@ class Roster:
     _commander: Commander = field(init=False)
     _deployer: Deployer = field(init=False)
     _ends: dict[str, list[Deferred[None]]] = field(init=False, factory=dict)
-    _questions: dict[str, Deferred[CommandResponse]] = field(init=False, factory=dict)
+    _questions: Questions = field(init=False)
+    _abilities: Abilities = field(init=False)
+    _killer: Killer = field(init=False)
     _graces: dict[str, IDelayedCall] = field(init=False, factory=dict)
     _sweep: LoopingCall = field(init=False)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
         self.pace = Pace(self.clock)
+        self._abilities = Abilities(self.clock)
+        self._questions = Questions(self.backend, self.clock, self._abilities)
+        self._killer = Killer(self.backend, self.clock, self._abilities)
         self._commander = Commander(self.backend, self.clock, self.pace)
         self._deployer = Deployer(
             backend=self.backend,
@@ -148,6 +153,7 @@ class Roster:
         for grace in self._graces.values():
             grace.cancel()
         self._graces.clear()
+        self._killer.stop()
 
     # --- what is asked ---------------------------------------------------------------------
 
@@ -180,9 +186,12 @@ class Roster:
         arguments: Callable[[Task], Mapping[str, str]],
         timeout_s: float,
         environment_id: str,
+        waits_for_all: bool = False,
     ) -> Outcome:
         """See `Commander.transition`."""
-        return await self._commander.transition(tasks, step, arguments, timeout_s, environment_id)
+        return await self._commander.transition(
+            tasks, step, arguments, timeout_s, environment_id, waits_for_all
+        )
 
     async def trigger(
         self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str
@@ -207,7 +216,7 @@ class Roster:
         within the deadline: they are gone as soon as their host says so."""
         waiting: list[Deferred[None]] = []
         for task in tasks:
-            self._begin_kill(task)
+            self._killer.begin(task)
             if task.living:
                 ended: Deferred[None] = Deferred()
                 self._ends.setdefault(task.id, []).append(ended)
@@ -242,7 +251,7 @@ class Roster:
 
     async def task_log(self, task: Task, stream: str, tail_bytes: int) -> str:
         """The last part of what a task wrote to `stdout` or `stderr`."""
-        response = await self._ask(
+        response = await self._questions.ask(
             task.agent_id,
             task.executor_id,
             TaskLogCommand(
@@ -251,7 +260,8 @@ class Roster:
                 stream=stream,
                 tail_bytes=tail_bytes,
             ),
-            ANSWER_DEADLINE_S,
+            self._abilities.deadline_s(task.executor_id),
+            "tell what its tasks write",
         )
         return response.output
 
@@ -260,12 +270,17 @@ class Roster:
         exit code other than 0 is in the response."""
         for info in self.backend.hosts():
             if host in (info.attributes.get(MACHINE), info.name):
+                if not info.executor_id:
+                    raise Unavailable(f"no executor runs on {host} yet")
                 command = CleanSharedMemoryCommand(
                     id=new_xid(),
                     environment_id=environment_id,
                     targets=(target(info.agent_id, info.executor_id, ""),),
                 )
-                return await self._ask(info.agent_id, info.executor_id, command, CLEANER_DEADLINE_S)
+                where = (info.agent_id, info.executor_id)
+                return await self._questions.ask(
+                    *where, command, CLEANER_DEADLINE_S, "clean shared memory"
+                )
         raise Unavailable(f"there is no host {host}")
 
     # --- what is heard (ITaskObserver) -----------------------------------------------------
@@ -284,8 +299,11 @@ class Roster:
                 self.backend.kill(update.task_id, update.agent_id)
             return
         if update.state is MesosState.TASK_RUNNING:
+            self._abilities.has_run(task.executor_id)
             if task.enter(Phase.ACTIVE):
                 self._set_status(task, Status.ACTIVE)
+            else:
+                self._killer.is_up(task)
         elif update.state.is_terminal:
             self._ended(task, update.state, update.message)
 
@@ -311,10 +329,12 @@ class Roster:
         elif isinstance(message, TaskUsageMessage):
             self._note_usage(message)
         elif isinstance(message, ExecutorAnnouncement):
+            self._abilities.announced(executor_id, message)
             self._ask_for_usage(agent_id, executor_id, message)
 
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         """See `ITaskObserver`."""
+        self._abilities.forget(executor_id)
         for task in tuple(self._tasks.values()):
             if task.executor_id == executor_id and task.living:
                 self._ended(task, MesosState.TASK_LOST, f"executor on {host} ended: {reason}")
@@ -377,27 +397,14 @@ class Roster:
     def _make_room(self) -> bool:
         idle = [task for task in self._tasks.values() if not task.locked and task.living]
         for task in idle:
-            self._begin_kill(task)
+            self._killer.begin(task)
         return bool(idle)
 
     def _end_old_idle_tasks(self) -> None:
         horizon_s = self.clock.seconds() - self.idle_ttl_s
         for task in tuple(self._tasks.values()):
             if not task.locked and task.idle_since_s is not None and task.idle_since_s < horizon_s:
-                self._begin_kill(task)
-
-    def _begin_kill(self, task: Task) -> None:
-        if task.phase is Phase.PLACED:
-            task.enter(Phase.ENDED)
-        if task.enter(Phase.KILLING):
-            try:
-                self.backend.kill(task.id, task.agent_id)
-            except AliecsError as error:
-                self._log.warn(
-                    "task {task} cannot be killed now: {reason}",
-                    task=task.describe(),
-                    reason=error.message,
-                )
+                self._killer.begin(task)
 
     def _give_up_waiting(self, waiting: Sequence[Deferred[None]]) -> None:
         for ended in waiting:
@@ -408,6 +415,7 @@ class Roster:
         expected = task.phase is Phase.KILLING
         if not task.enter(Phase.ENDED):
             return
+        self._killer.ended(task)
         task.end = TaskEnd(state, message, expected)
         self._commander.ended(task, f"has ended: {task.end}")
         if state is MesosState.TASK_FINISHED:
@@ -429,9 +437,7 @@ class Roster:
                 ended.callback(None)
 
     def _answered(self, response: CommandResponse) -> None:
-        question = self._questions.pop(response.id, None)
-        if question is not None:
-            question.callback(response)
+        if self._questions.answered(response):
             return
         task = self._tasks.get(response.task_id)
         if task is None:
@@ -520,26 +526,3 @@ class Roster:
                 path=task.role_path,
             )
         )
-
-    async def _ask(
-        self,
-        agent_id: str,
-        executor_id: str,
-        question: TaskLogCommand | CleanSharedMemoryCommand,
-        deadline_s: float,
-    ) -> CommandResponse:
-        """Ask an executor something that is no transition, and wait for the answer."""
-        answer: Deferred[CommandResponse] = Deferred()
-        self._questions[question.id] = answer
-        late = Unavailable(f"executor {executor_id} did not answer within {deadline_s:g} s")
-        timer = self.clock.callLater(deadline_s, answer.errback, late)
-        try:
-            self.backend.send(agent_id, executor_id, question.encode())
-            response = await answer
-        finally:
-            self._questions.pop(question.id, None)
-            if timer.active():
-                timer.cancel()
-        if response.error:
-            raise Unavailable(f"executor {executor_id}: {response.error}")
-        return response

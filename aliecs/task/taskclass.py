@@ -16,6 +16,7 @@ from attrs import asdict, define, evolve, field, frozen
 from aliecs.errors import InvalidInput, Location, TemplateError
 from aliecs.interfaces import TemplateText
 from aliecs.language.declaration import (
+    CONTROL_MODES,
     OUTPUTS,
     REFUSED_CONTROL_MODES,
     Channel,
@@ -347,7 +348,10 @@ def _control_mode(document: Document, node: MappingNode, warnings: list[str]) ->
     field = document.field(control, "mode", ControlMode.DIRECT.value)
     word = field.text.lower()
     if word in REFUSED_CONTROL_MODES:
-        raise document.error(field, f"the control mode {field.text!r} is not supported")
+        there_are = ", ".join(mode for mode in CONTROL_MODES if mode != ControlMode.HOOK.value)
+        raise document.error(
+            field, f"the control mode {field.text!r} is not supported; there are {there_are}"
+        )
     mode = ControlMode(word)
     if word != mode.value:
         where = document.location(field)

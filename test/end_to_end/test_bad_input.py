@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pytest
 from attrs import frozen
 
+from aliecs.language.declaration import REFUSED_CONTROL_MODES
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 from aliecs.txgrpc.status import RpcError
@@ -79,6 +80,15 @@ FILES = {
         control={"mode": "direct"},
         command={"value": "sleep", "arguments": ["1"], "user": "nobody-of-that-name"},
     ),
+    **{
+        path: text
+        for mode in REFUSED_CONTROL_MODES
+        for path, text in {
+            **one_role(mode, f"    task: {{load: {mode}-class}}\n"),
+            f"tasks/{mode}-class.yaml": f"name: {mode}-class\ncontrol:\n  mode: {mode}\n"
+            "wants: {cpu: 0.1, memory: 8}\ncommand: {value: sleep}\n",
+        }.items()
+    },
     **demo_variant("wrong-port", "tcp://127.0.0.1:{{ wrong_port }}"),
     **demo_variant("wrong-channel", "{{ Parent().Path }}.readout:blocks"),
     **demo_variant("no-channel", "{{ Up(2).Path }}.sender:nothing"),
@@ -213,6 +223,19 @@ def test_a_template_that_cannot_be(core: RunningCore, name: str) -> None:
         assert where is not None, text
         parts = [part.format(path=where[0]) for part in parts]
     check_refused(core, core.template(name), "INVALID_ARGUMENT", 422, parts)
+
+
+@pytest.mark.parametrize("mode", REFUSED_CONTROL_MODES)
+def test_a_control_mode_of_kubernetes(core: RunningCore, mode: str) -> None:
+    template = core.template(mode)
+    parts = [f"{core.repository}/tasks/{mode}-class.yaml@", f"the control mode {mode!r} is not"]
+    text = check_refused(core, template, "INVALID_ARGUMENT", 422, parts)
+    assert re.search(rf"{mode}-class\.yaml@[0-9a-f]+:3: the control mode", text), text
+    # Whoever asks beforehand reads the same.
+    checked = core.coconut("workflow", "check", template, check=False)
+    assert checked.returncode == 1
+    said = rf"/tasks/{mode}-class\.yaml@[0-9a-f]+:3: error: the control mode '{mode}' is not"
+    assert re.search(said, checked.stdout), checked
 
 
 @pytest.mark.parametrize(

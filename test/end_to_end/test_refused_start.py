@@ -90,6 +90,11 @@ def test_the_configuration_cannot_be_opened(tmp_path: Path) -> None:
     check_refused(tmp_path, {"configServiceUri": uri}, f"{tmp_path}/nowhere is no folder")
 
 
+def test_an_executor_in_a_container(tmp_path: Path) -> None:
+    settings = {"backend": "mesos", "mesosExecutorImage": "alice/executor:1"}
+    check_refused(tmp_path, settings, "mesosExecutorImage: 'alice/executor:1' is refused")
+
+
 @pytest.mark.parametrize("sight", ["reactor class", "Factory starting", "is process"])
 def test_a_core_is_told_to_stop_before_it_is_up(tmp_path: Path, sight: str) -> None:
     core = RunningCore(tmp_path, hosts=["one", "two"], settings={"recoveryTimeout": "1s"})

@@ -23,7 +23,7 @@ def build(**payload: Any) -> ProcessRequest:
 def test_a_shell_gets_one_line() -> None:
     request = build(value="source x && run", arguments=("--a", "b c"), shell=True)
     assert request.arguments == ("/bin/bash", "-c", "source x && run --a b c")
-    assert (request.directory, request.mark) == (Path("/sandbox"), "task")
+    assert (request.directory, request.mark, request.path) == (Path("/sandbox"), "task", "/bin")
 
 
 def test_without_a_shell_arguments_stay_apart() -> None:

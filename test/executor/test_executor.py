@@ -570,7 +570,7 @@ class CommandTest(ExecutorTest):
 
 
 class AnswerTest(ExecutorTest):
-    """Every command that carries an id is answered."""
+    """Every command that carries an id is answered, and that may be."""
 
     async def test_what_cannot_be_done_is_answered(self) -> None:
         self.launch_command("basic", "true", ControlMode.BASIC)
@@ -579,12 +579,14 @@ class AnswerTest(ExecutorTest):
         assert response.environment_id == ENVIRONMENT
         response = await self.command(TriggerHookCommand, "nobody")
         assert response.error == "task nobody is not active on flp001"
-        self.message(b'{"name":"MesosCommand_Dance","id":"x1","targetList":[]}')
+        # A core that does not know us finds out so whether anybody answers.
+        assert (await self.command(TaskLogCommand, "")).error
+        # The reference's core would not survive an answer under a name that it does not know.
+        self.message(b'{"name":"MesosCommand_Dance","id":"x0","targetList":[]}')
+        self.message(b'{"name":"AliecsCommand_Dance","id":"x1","targetList":[]}')
         response = await self.heard(CommandResponse, id="x1")
-        assert (response.name, "MesosCommand_Dance" in response.error) == (
-            "MesosCommand_Dance",
-            True,
-        )
+        assert response.name == "AliecsCommand_Dance"
+        assert "AliecsCommand_Dance" in response.error
         two = {"TaskId": {"value": "basic"}}
         self.message(
             json.dumps(

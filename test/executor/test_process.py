@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import signal
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SkipTest
 
 from aliecs.errors import AliecsError, Unavailable
 from aliecs.executor.command import find_account
@@ -81,6 +83,24 @@ class LauncherTest(ProcessTestCase):
         ):
             with pytest.raises(LaunchRefused, match=reason):
                 await self.launch(*arguments)
+
+    async def test_a_program_is_found_in_the_path_of_task_or_executor(self) -> None:
+        for folder, text in (("task", "of the task"), ("executor", "of the executor")):
+            (self.directory / folder).mkdir()
+            for name in ("both", folder):
+                program = self.directory / folder / name
+                program.write_text(f"#!/bin/sh\necho {text}, $PATH\n")
+                program.chmod(0o755)
+        path = str(self.directory / "task")
+        for name, text in (("both", "task"), ("task", "task"), ("executor", "executor")):
+            request = ProcessRequest(
+                (name,), {"PATH": path, MARK: self.mark}, self.directory, "task",
+                path=f"/nowhere:{self.directory / 'executor'}",
+            )  # fmt: skip
+            captures = self.logs.captures("task", 1000)
+            process = await self.processes.launch(request, captures)
+            await process.ended.wait()
+            assert process.captures.stdout.text() == f"of the {text}, {path}\n"
 
     async def test_a_missing_directory_is_named(self) -> None:
         self.directory = self.directory / "missing"
@@ -218,6 +238,32 @@ class LauncherTest(ProcessTestCase):
         assert (int(user), int(group)) == (account.user_id, account.group_id)
         assert verdict == "harmless"
 
+    async def test_a_process_has_the_groups_of_its_account_and_no_others(self) -> None:
+        if os.geteuid() != 0:
+            raise SkipTest("only root may switch")
+        self.directory = Path("/")
+        entry = pwd.getpwnam(NOBODY)
+        for groups in ((entry.pw_gid, 12, 3456), ()):
+            account = Account(NOBODY, entry.pw_uid, entry.pw_gid, groups)
+            process = await self.shell("grep ^Groups: /proc/self/status", account=account)
+            await process.ended.wait()
+            told = process.captures.stdout.text().split()[1:]
+            assert {int(one) for one in told} == set(groups)
+
+    async def test_a_process_may_lock_as_much_memory_as_anybody_may(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_MEMLOCK, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, hard))
+        await self.processes.stop()
+        self.processes = Processes(reactor, open_files=123)
+        self.processes.start()
+        process = await self.shell("ulimit -Sl; ulimit -Hl; ulimit -Sn")
+        await process.ended.wait()
+        lockable, at_most, files = process.captures.stdout.text().split()
+        assert lockable == at_most
+        assert lockable == "unlimited" or int(lockable) * 1024 == hard
+        assert files == "123"
+
     async def test_another_users_process_dies_with_the_launcher(self) -> None:
         """The parent-death signal is set after the user was switched, which would clear it."""
 
@@ -234,6 +280,15 @@ class LauncherTest(ProcessTestCase):
 def test_an_unknown_user_is_refused() -> None:
     with pytest.raises(LaunchRefused, match=r"cannot run as 'no-such-person': .*no such user"):
         find_account("no-such-person")
+
+
+def test_the_groups_of_an_account_come_from_its_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "getgrouplist", lambda user, group: [group, 12, 34])
+    entry = pwd.getpwnam(NOBODY)
+    assert find_account(NOBODY) == Account(
+        NOBODY, entry.pw_uid, entry.pw_gid, (entry.pw_gid, 12, 34)
+    )
 
 
 def test_nothing_is_switched_for_nobody_in_particular_and_for_oneself() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from aliecs.errors import AliecsError, Conflict, Exhausted, InvalidInput
+from aliecs.errors import AliecsError, Conflict, Exhausted
 from aliecs.occ import Properties, Task
 from aliecs.occ.machine import GOALS, LISTENER_BOUND, TRANSITIONS, Listeners, Machine
 from aliecs.protocol.protos.occ_pb2 import (
@@ -157,16 +158,67 @@ def test_a_callback_that_raises_takes_the_task_to_error(
 
 
 def test_what_is_refused_before_anything_is_done() -> None:
+    """In the order of the C++ library, and with its statuses."""
     task = Recorder()
 
+    async def refused(machine: Machine, source: str, event: str) -> AliecsError:
+        with pytest.raises(AliecsError) as raised:
+            await machine.transition(source, event, {"runNumber": "5"})
+        return raised.value
+
     async def scenario(machine: Machine) -> None:
-        with pytest.raises(InvalidInput, match=r"no event 'FLY'.*CONFIGURE"):
-            await machine.transition("STANDBY", "FLY", {})
-        with pytest.raises(InvalidInput, match="is in STANDBY, not in RUNNING"):
-            await machine.transition("RUNNING", "STOP", {})
+        error = await refused(machine, "RUNNING", "FLY")
+        assert (error.grpc_status, "no event 'FLY'" in error.message) == ("UNKNOWN", True)
+        error = await refused(machine, "RUNNING", "STOP")
+        assert error.grpc_status == "INVALID_ARGUMENT"
+        assert "is in STANDBY, not in RUNNING" in error.message
+        await go(machine, "EXIT")
+        task.called.clear()
+        assert (await refused(machine, "DONE", "FLY")).grpc_status == "UNKNOWN"
+        assert (await refused(machine, "STANDBY", "EXIT")).grpc_status == "INVALID_ARGUMENT"
+        assert (await refused(machine, "DONE", "EXIT")).grpc_status == "FAILED_PRECONDITION"
 
     driven(task, scenario)
-    assert task.called == []
+    assert (task.called, task.run_number) == ([], 0)
+
+
+def test_what_a_plain_callback_gives_is_not_lost() -> None:
+    class Giving(Task):
+        waited = False
+
+        def configure(self, properties: Properties) -> Any:
+            return self.wait()
+
+        async def wait(self) -> None:
+            await asyncio.sleep(0.01)
+            self.waited = True
+
+        def start(self) -> Any:
+            return Deferred()
+
+    task = Giving("giving")
+
+    async def scenario(machine: Machine) -> Any:
+        await go(machine, "CONFIGURE")
+        return await machine.transition("CONFIGURED", "START", {})
+
+    outcome = driven(task, scenario)
+    assert task.waited
+    assert (outcome.state, "start gave a Deferred" in outcome.reason) == ("ERROR", True)
+    assert "aliecs.occ.twisted" in outcome.reason
+
+
+def test_a_coroutine_that_never_waits_keeps_nobody_from_being_heard() -> None:
+    class Eager(Task):
+        count = 0
+
+        async def iterate_running(self) -> bool:
+            self.count += 1
+            return True
+
+    task = Eager("eager")
+    driven(task, lambda machine: go(machine, "CONFIGURE", "START", "STOP", "START", "STOP"))
+    assert task.count
 
 
 def test_run_numbers_stay_until_the_next_start() -> None:

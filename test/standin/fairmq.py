@@ -5,6 +5,7 @@
 `StfBuilder` takes from its pull channel and passes on to its push channel, if it has one;
 `StfSender` takes and keeps. The transport `shmem` is a socket here. Speaks the JSON dialect, or
 protobuf for `-P OCC`. See `fault` for how it can misbehave and `report` for what it tells of a run.
+SIGUSR1 takes it to ERROR, as a device goes there by itself; its process lives on.
 """
 
 from __future__ import annotations
@@ -26,16 +27,21 @@ if __name__ == "__main__":
 from aliecs.errors import AliecsError
 from aliecs.occ.codec import Codec
 from aliecs.occ.example.flow import Channels, Relay
+from aliecs.occ.properties import Properties
 from aliecs.protocol.protos.occ_pb2 import (
     DEVICE_ERROR,
     DEVICE_INTENTIONAL,
     EXECUTOR,
     NULL_DEVICE_EVENT,
+    STATE_INTERMEDIATE,
+    STATE_STABLE,
     DeviceEvent,
     EventStreamReply,
     EventStreamRequest,
     GetStateReply,
     GetStateRequest,
+    StateStreamReply,
+    StateStreamRequest,
     TransitionReply,
     TransitionRequest,
 )
@@ -57,6 +63,8 @@ TRANSITIONS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
     "RESET DEVICE": (("INITIALIZED", "BOUND", "DEVICE READY"), "RESETTING DEVICE", "IDLE"),
     "END": (("IDLE",), "", "EXITING"),
 }
+INTERMEDIATE = ("INITIALIZING TASK", "RESETTING", "BINDING", "CONNECTING")
+"""What the names of states hold in which a device does not stay."""
 INTEGERS = ("rateLogging", "rcvBufSize", "sndBufSize", "linger", "rcvKernelSize", "sndKernelSize")
 
 
@@ -75,6 +83,12 @@ class BadSource(AliecsError):
     grpc_status = "INVALID_ARGUMENT"
 
 
+class NoControl(AliecsError):
+    """What the plugins say once they have let go of the device."""
+
+    grpc_status = "INTERNAL"
+
+
 class UnknownEvent(AliecsError):
     """What becomes of an exception inside either plugin."""
 
@@ -91,7 +105,9 @@ class Device:
         self.program = program
         self.state = "IDLE"
         self.properties: dict[str, str] = {}
-        self.over = asyncio.Event()
+        self.states: list[str] = []
+        """All that it has been in, for whoever follows."""
+        self.changed = asyncio.Condition()
         self._fault = fault
         self._lock = asyncio.Lock()
         self._channels = Channels()
@@ -110,6 +126,8 @@ class Device:
                 self._enter("ERROR")
             else:
                 possible, on_the_way, goal = TRANSITIONS[event]
+                if self.state == "EXITING":
+                    raise NoControl("no device control")
                 if source != self.state:
                     raise BadSource(f"the device is in {self.state}, not in {source}")
                 if self.state in possible:
@@ -170,17 +188,20 @@ class Device:
             case "RESET DEVICE":
                 await self._channels.close()
                 self.properties.clear()
-            case "END":
-                self.over.set()
 
     def _set(self, key: str, value: str) -> None:
-        """Set one property; one that cannot be is told and forgotten."""
-        if key.startswith("chans.") and key.rpartition(".")[2] in INTEGERS:
-            try:
-                int(value)
-            except ValueError:
-                print(f"property {key}={value} is not set", file=sys.stderr, flush=True)
-                return
+        """Set one property, of its type; one that cannot be is told and forgotten."""
+        kind, last = "string", key.rpartition(".")[2]
+        if key.startswith("__ptree__:"):
+            kind = "tree" if Properties({key: value}).tree else ""
+        elif key.startswith("chans.") and last in INTEGERS:
+            kind = "int" if value.lstrip("-").isdecimal() else ""
+        elif key.startswith("chans.") and last == "autoBind":
+            kind = "bool" if value in ("0", "1", "true", "false") else ""
+        if not kind:
+            print(f"property {key}={value} is not set", file=sys.stderr, flush=True)
+            return
+        print(f"property {key}={value} ({kind})", flush=True)
         self.properties[key] = value
 
     async def _begin(self) -> None:
@@ -202,9 +223,30 @@ class Device:
 
     def _enter(self, state: str) -> None:
         self.state = state
+        self.states.append(state)
         print(f"state {state}", flush=True)
-        if state == "ERROR":
-            self.over.set()
+        self._telling = asyncio.ensure_future(self._tell())
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+    def break_down(self) -> None:
+        """Go to ERROR for no reason that anybody gave."""
+        if self._pump is not None:
+            self._pump.cancel()
+        self._enter("ERROR")
+
+    async def state_number(self, number: int) -> str:
+        """The state that it has been in as that one, counted from 0; it may come yet."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.states) > number)
+        return self.states[number]
+
+    async def wait_for(self, *states: str) -> None:
+        """Until it is in one of these states."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.state in states)
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -223,11 +265,14 @@ class Plugin:
 
     def routes(self) -> list[Route]:
         """What it serves; the JSON dialect has no stream of states."""
-        return [
+        routes = [
             self._route("GetState", GetStateRequest, self.get_state),
             self._route("Transition", TransitionRequest, self.transition),
             self._route("EventStream", EventStreamRequest, self.events, streams=True),
         ]
+        if self._codec is Codec.PROTOBUF:
+            routes.append(self._route("StateStream", StateStreamRequest, self.states, streams=True))
+        return routes
 
     def _route(self, method: str, request: Any, handler: Any, streams: bool = False) -> Route:
         return Route(
@@ -255,12 +300,14 @@ class Plugin:
 
     async def transition(self, request: TransitionRequest, call: ServerCall) -> TransitionReply:
         arguments = {entry.key: entry.value for entry in request.arguments if entry.key}
+        if len(arguments) < len(request.arguments):
+            print("an argument without a key is skipped", file=sys.stderr, flush=True)
         step = self._device.transition(request.srcState, request.transitionEvent, arguments)
         try:
             return await asyncio.shield(asyncio.ensure_future(step))
         except KeyError:
             raise UnknownEvent from None
-        except BadSource:
+        except (BadSource, NoControl):
             if self._codec is Codec.JSON:
                 raise Cancelled from None
             raise
@@ -268,9 +315,26 @@ class Plugin:
     async def events(
         self, request: EventStreamRequest, call: ServerCall
     ) -> AsyncIterator[EventStreamReply]:
-        """The only thing that a device ever says: that it is over."""
-        await self._device.over.wait()
+        """The only thing that a device ever says: that it is over. To the legacy plugin one in
+        ERROR is not."""
+        last = ("EXITING", "ERROR") if self._codec is Codec.JSON else ("EXITING",)
+        await self._device.wait_for(*last)
         yield EventStreamReply(event=DeviceEvent(type=NULL_DEVICE_EVENT))
+
+    async def states(
+        self, request: StateStreamRequest, call: ServerCall
+    ) -> AsyncIterator[StateStreamReply]:
+        """Every change from now on, to the last."""
+        device = self._device
+        seen = len(device.states)
+        while True:
+            state, seen = await device.state_number(seen), seen + 1
+            passing = any(part in state for part in INTERMEDIATE)
+            yield StateStreamReply(
+                type=STATE_INTERMEDIATE if passing else STATE_STABLE, state=state
+            )
+            if state == "EXITING":
+                return
 
 
 async def serve(program: str, port: int, codec: Codec) -> int:
@@ -284,7 +348,9 @@ async def serve(program: str, port: int, codec: Codec) -> int:
     )
     await server.start()
     ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    loop.add_signal_handler(signal.SIGUSR1, device.break_down)
     while device.state != "EXITING" and not ended.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), 0.05)

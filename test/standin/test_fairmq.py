@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 from typing import Any
 
@@ -11,7 +13,12 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from aliecs.occ.client import Codec, DeviceEventType, OccClient, OccError
-from aliecs.protocol.protos.occ_pb2 import DEVICE_ERROR, DEVICE_INTENTIONAL, EXECUTOR
+from aliecs.protocol.protos.occ_pb2 import (
+    DEVICE_ERROR,
+    DEVICE_INTENTIONAL,
+    EXECUTOR,
+    STATE_INTERMEDIATE,
+)
 from aliecs.txgrpc.client import Channel
 from aliecs.txgrpc.status import RpcError
 from test.folder import temporary_folder
@@ -170,6 +177,91 @@ class StandInTests(TestCase):
         with pytest.raises(OccError) as caught:
             await client.transition("READY", "RUN", {}, deadline_s=5)
         self.assertEqual(caught.value.status, "INVALID_ARGUMENT")
+
+    async def test_the_legacy_plugin_tells_every_state(self) -> None:
+        client = await self.start("StfSender", Codec.PROTOBUF)
+        states, events = client.states(), client.events()
+        self.assertTrue(await states.connected(5) and await events.connected(5))
+        await self.walk(client, CONFIGURE[:3])
+        self.processes[0].send_signal(signal.SIGUSR1)
+        seen = [await anext(states) for _ in range(5)]
+        self.assertEqual(
+            [(update.state, update.kind == STATE_INTERMEDIATE) for update in seen],
+            [("INITIALIZING DEVICE", False), ("INITIALIZED", False), ("BINDING", True),
+             ("BOUND", False), ("ERROR", False)],
+        )  # fmt: skip
+        # To this plugin it is not over in ERROR.
+        waiting = ensureDeferred(anext(events))
+        await pause(0.2)
+        self.assertFalse(waiting.called)
+        self.processes[0].terminate()
+        with pytest.raises(OccError):
+            await waiting
+
+    async def test_a_device_that_breaks_down_says_that_it_is_over_and_lives_on(self) -> None:
+        client = await self.start("StfSender")
+        events = client.events()
+        self.assertTrue(await events.connected(5))
+        self.processes[0].send_signal(signal.SIGUSR1)
+        self.assertEqual(await anext(events), DeviceEventType.NULL_DEVICE_EVENT)
+        self.assertEqual([event async for event in events], [])
+        self.assertEqual((await client.get_state(5)).state, "ERROR")
+        result = await client.transition("ERROR", "END", {}, deadline_s=5)
+        self.assertEqual((result.ok, result.trigger), (False, DEVICE_ERROR))
+
+    async def test_the_bytes_of_the_json_dialect(self) -> None:
+        client = await self.start("StfSender")
+        raw = Channel(client.target)
+        self.addCleanup(lambda: ensureDeferred(raw.close()))
+
+        async def ask(path: str, request: Any) -> Any:
+            data = request if isinstance(request, bytes) else json.dumps(request).encode()
+            return json.loads(await raw.unary(path, bytes, bytes)(data, deadline_s=5))
+
+        # All fields, also those that are nothing.
+        self.assertEqual(
+            await ask("GetState", {}), {"state": "IDLE", "pid": self.processes[0].pid}
+        )
+        step = {"srcState": "IDLE", "transitionEvent": "INIT DEVICE"}
+        said = {
+            "chans.x.0.rateLogging": "1", "chans.x.0.linger": "long", "chans.x.0.autoBind": "0",
+            "chans.x.0.rcvBufSize": "1000", "rateLogging": "much",
+            "__ptree__:json:tree": '{"a": 1}', "__ptree__:json:broken": "{",
+        }  # fmt: skip
+        arguments = [{"key": "a.b"}, {"value": "of nothing"}]
+        arguments += [{"key": key, "value": value} for key, value in said.items()]
+        reply = await ask("Transition", {**step, "arguments": arguments})
+        self.assertEqual(
+            reply,
+            {"trigger": 0, "state": "INITIALIZING DEVICE", "transitionEvent": "INIT DEVICE",
+             "ok": True},
+        )  # fmt: skip
+        log = (self.folder / "StfSender.log").read_text()
+        for line in (
+            "property a.b= (string)", "property chans.x.0.rateLogging=1 (int)",
+            "property chans.x.0.linger=long is not set", "property chans.x.0.autoBind=0 (bool)",
+            'property __ptree__:json:tree={"a": 1} (tree)',
+            "property __ptree__:json:broken={ is not set", "property rateLogging=much (string)",
+            "property chans.x.0.rcvBufSize=1000 (int)", "an argument without a key is skipped",
+        ):  # fmt: skip
+            self.assertIn(line, log)
+        # Without arguments at all.
+        reply = await ask(
+            "Transition", {"srcState": "INITIALIZING DEVICE", "transitionEvent": "COMPLETE INIT"}
+        )
+        self.assertEqual((reply["ok"], reply["state"]), (True, "INITIALIZED"))
+        reply = await ask("Transition", {"srcState": "INITIALIZED", "transitionEvent": "RUN"})
+        self.assertEqual(
+            reply, {"trigger": 1, "state": "INITIALIZED", "transitionEvent": "RUN", "ok": False}
+        )
+        for path in ("/GetState", "/occ_pb.Occ/GetState", "StateStream"):
+            with pytest.raises(RpcError) as caught:
+                await ask(path, {})
+            self.assertEqual(caught.value.status, "UNIMPLEMENTED")
+        for request in (b"", b"[]", b"\xff", {**step, "srcState": "READY"}):
+            with pytest.raises(RpcError) as caught:
+                await ask("Transition", request)
+            self.assertEqual((caught.value.status, caught.value.message), ("CANCELLED", ""))
 
     async def test_it_can_stick_and_be_taken_back(self) -> None:
         client = await self.start("StfSender", fault="StfSender:stick:BIND")

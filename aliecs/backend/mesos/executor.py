@@ -36,8 +36,6 @@ def command_of(options: ExecutorOptions, attributes: Mapping[str, str]) -> mesos
     library_path = attributes.get(ENVIRONMENT_ATTRIBUTE + _LIBRARY_PATH)
     if library_path is not None:
         environment.variables.add(name=_LIBRARY_PATH, value=library_path)
-    if options.image:
-        return mesos_pb2.CommandInfo(shell=False, environment=environment)
     if options.path:
         return mesos_pb2.CommandInfo(
             value=f"./{posixpath.basename(options.path)}",
@@ -50,13 +48,6 @@ def command_of(options: ExecutorOptions, attributes: Mapping[str, str]) -> mesos
         shell=False,
         environment=environment,
     )
-
-
-def _container_of(options: ExecutorOptions) -> mesos_pb2.ContainerInfo:
-    docker = mesos_pb2.ContainerInfo.DockerInfo(image=options.image, force_pull_image=True)
-    if options.path:
-        docker.parameters.add(key="entrypoint", value=options.path)
-    return mesos_pb2.ContainerInfo(type=mesos_pb2.ContainerInfo.DOCKER, docker=docker)
 
 
 @define(eq=False)
@@ -123,14 +114,11 @@ class ExecutorBook:
         return bare == wanted and (had.cpus, had.memory_mb) == amounts
 
     def _template(self, attributes: Mapping[str, str]) -> mesos_pb2.ExecutorInfo:
-        info = mesos_pb2.ExecutorInfo(
+        return mesos_pb2.ExecutorInfo(
             type=mesos_pb2.ExecutorInfo.CUSTOM,
-            name="AliECS container executor" if self.options.image else "AliECS executor",
+            name="AliECS executor",
             command=command_of(self.options, attributes),
         )
-        if self.options.image:
-            info.container.CopyFrom(_container_of(self.options))
-        return info
 
     def _keep(self, version: str, data: bytes) -> None:
         if version in self._versions:

@@ -16,11 +16,10 @@ Capability = FrameworkInfo.Capability
 @frozen
 class ExecutorOptions:
     """How executors are started on agents: `path` is a program that agents can fetch, `command` a
-    command that is there already; `image` a container in which `path` is."""
+    command that is there already."""
 
     path: str = ""
     command: Sequence[str] = ()
-    image: str = ""
     cpus: float = 0.01
     memory_mb: float = 256.0
 

@@ -40,7 +40,12 @@ def options_of(settings: Settings) -> MesosOptions:
 
 
 def _executor(settings: Settings) -> ExecutorOptions:
-    if not (settings.executor or settings.executor_command or settings.mesos_executor_image):
+    if settings.mesos_executor_image:
+        raise SettingsError(
+            f"mesosExecutorImage: {settings.mesos_executor_image!r} is refused: executors are not"
+            " started in containers; set `executor` or `executorCommand` instead"
+        )
+    if not (settings.executor or settings.executor_command):
         raise SettingsError(
             "backend: mesos needs to know how agents start an executor: set `executor` to a path"
             " that they can fetch, or `executorCommand` to a command that is there"
@@ -48,7 +53,6 @@ def _executor(settings: Settings) -> ExecutorOptions:
     return ExecutorOptions(
         path=settings.executor,
         command=_command(settings) if settings.executor_command else (),
-        image=settings.mesos_executor_image,
         cpus=settings.executor_cpu,
         memory_mb=settings.executor_memory,
     )

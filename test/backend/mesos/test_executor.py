@@ -10,7 +10,6 @@ from attrs import evolve
 from aliecs.backend.mesos.executor import ExecutorBook, command_of
 from aliecs.backend.mesos.option import ExecutorOptions
 from aliecs.backend.mesos.resource import Pool
-from aliecs.protocol import mesos_pb2
 from test.backend.mesos.house import EXECUTOR, scalar
 
 PLENTY = (scalar("cpus", 4.0), scalar("mem", 4096.0))
@@ -49,7 +48,6 @@ def test_a_version_is_kept_once_and_found_again_word_for_word() -> None:
         evolve(EXECUTOR, cpus=0.25),
         evolve(EXECUTOR, path="/opt/other"),
         evolve(EXECUTOR, path="", command=("/opt/executor",)),
-        evolve(EXECUTOR, image="executor:2"),
     ],
 )
 def test_with_other_settings_a_running_executor_gets_no_tasks(other: ExecutorOptions) -> None:
@@ -91,9 +89,3 @@ def test_commands() -> None:
     assert (there.shell, there.value, list(there.arguments)) == (
         False, "/bin/e", ["/bin/e", "--x y"],
     )  # fmt: skip
-    contained, _ = book(evolve(EXECUTOR, image="image:1"))
-    info = contained.fresh({}, Pool(PLENTY))
-    assert info.container.type == mesos_pb2.ContainerInfo.DOCKER
-    assert info.container.docker.image == "image:1"
-    assert info.container.docker.parameters[0].value == "/opt/executor"
-    assert not info.command.shell

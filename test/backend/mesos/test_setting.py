@@ -90,3 +90,8 @@ def test_our_own_executor_is_told_what_the_settings_say_about_tasks() -> None:
 def test_what_does_not_suffice_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         options_of(settings(**changes))
+
+
+def test_containers_are_refused_by_the_name_of_the_setting() -> None:
+    with pytest.raises(SettingsError, match="mesosExecutorImage: 'alice/executor:1' is refused"):
+        options_of(settings(mesos_executor_image="alice/executor:1"))

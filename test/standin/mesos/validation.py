@@ -165,6 +165,16 @@ def task_fault(
     return ""
 
 
+def _comparable(info: ExecutorInfo) -> ExecutorInfo:
+    """To Mesos a resource without a role has the role `*`."""
+    copy = ExecutorInfo()
+    copy.CopyFrom(info)
+    for resource in copy.resources:
+        if resource.role == "*":
+            resource.ClearField("role")
+    return copy
+
+
 def _executor_fault(info: ExecutorInfo, framework_id: str, existing: ExecutorInfo | None) -> str:
     trouble = _identifier_fault(info.executor_id.value)
     if trouble:
@@ -176,7 +186,7 @@ def _executor_fault(info: ExecutorInfo, framework_id: str, existing: ExecutorInf
         )
     if info.type == ExecutorInfo.CUSTOM and not info.HasField("command"):
         return "'ExecutorInfo.command' must be set for 'CUSTOM' executor"
-    if existing is not None and existing != info:
+    if existing is not None and _comparable(existing) != _comparable(info):
         return (
             "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n"
             f"{_RULER}\nExisting ExecutorInfo:\n{_printed(existing)}\n"
