@@ -24,6 +24,7 @@ from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput, NotFound
 from aliecs.executor.agent import AgentSession, Transport
 from aliecs.executor.basic import BasicTask, HookTask
 from aliecs.executor.controllable import ControllableTask
+from aliecs.executor.memory import CommandMemory
 from aliecs.executor.output import LogFolder, is_folder_name
 from aliecs.executor.process import Processes, ProcessRequest
 from aliecs.executor.task import Surroundings, Task, Times
@@ -33,6 +34,7 @@ from aliecs.protocol import mesos_pb2
 from aliecs.protocol.mesos_executor_pb2 import Event
 from aliecs.protocol.message import (
     AnyCommand,
+    AskAgainCommand,
     CleanSharedMemoryCommand,
     CommandHeader,
     CommandResponse,
@@ -54,7 +56,7 @@ _KINDS: Mapping[ControlMode, type[Task]] = {
     ControlMode.BASIC: BasicTask,
     ControlMode.HOOK: HookTask,
 }
-_OWN_COMMANDS = ("AliecsCommand_TaskLog", "AliecsCommand_ShmClean")
+_OWN_COMMANDS = ("AliecsCommand_TaskLog", "AliecsCommand_ShmClean", "AliecsCommand_Again")
 PRUNE_INTERVAL_S = 60.0
 SHUTDOWN_GRACE_S = 3.0
 """How long tasks have to end in order when the agent orders everything to end."""
@@ -130,6 +132,7 @@ class Executor:
         """All that can be addressed."""
         self._ended: set[str] = set()
         """Those of them that have had their last status update."""
+        self._memory = CommandMemory()
         self._end: Happening[tuple[str, float]] = Happening()
         self._nothing_left: Happening[None] | None = None
         self._pruning = False
@@ -245,6 +248,15 @@ class Executor:
             if header is not None:
                 self._respond(header, error=error.message)
             return
+        if isinstance(command, AskAgainCommand):
+            self._repeat(command)
+            return
+        if isinstance(command, TransitionCommand | TriggerHookCommand):
+            key = (command.id, command.task_id)
+            if not self._memory.begin(key):
+                log.warn("{name} {id} for task {task} has come twice, and is done once",
+                         name=command.name, id=command.id, task=command.task_id)  # fmt: skip
+                return
         try:
             await self._obey(command)
         except AliecsError as error:
@@ -252,6 +264,21 @@ class Executor:
         except Exception as error:
             log.failure("command {name} {id}", name=command.name, id=command.id)
             self._respond(command, error=f"fault of the executor: {error!r}")
+
+    def _repeat(self, command: AskAgainCommand) -> None:
+        """Say what became of a command, of which the core has heard nothing."""
+        key = (command.id, command.task_id)
+        answer = self._memory.answer(key)
+        if answer is None:
+            known = self._memory.is_under_way(key)
+            self._respond(
+                command, output=AskAgainCommand.UNDER_WAY if known else AskAgainCommand.UNKNOWN
+            )
+            return
+        self._send(answer)
+        task = self._tasks.get(command.task_id)
+        if task is not None:
+            task.repeat()
 
     async def _obey(self, command: AnyCommand) -> None:
         if isinstance(command, TransitionCommand):
@@ -261,7 +288,7 @@ class Executor:
             self._respond(command, error=await self._task(command).trigger())
         elif isinstance(command, TaskLogCommand):
             self._respond(command, output=await self._tail(command))
-        else:
+        elif isinstance(command, CleanSharedMemoryCommand):
             await self._clean_shared_memory(command)
 
     async def _tail(self, command: TaskLogCommand) -> str:
@@ -314,15 +341,16 @@ class Executor:
         )
 
     def _respond(self, command: AnyCommand | CommandHeader, **content: Any) -> None:
-        self._send(
-            CommandResponse(
-                name=command.name,
-                id=command.id,
-                environment_id=command.environment_id,
-                task_id=command.task_id,
-                **content,
-            )
+        answer = CommandResponse(
+            name=command.name,
+            id=command.id,
+            environment_id=command.environment_id,
+            task_id=command.task_id,
+            **content,
         )
+        if isinstance(command, TransitionCommand | TriggerHookCommand):
+            self._memory.keep((command.id, command.task_id), answer)
+        self._send(answer)
 
     def _send(self, message: ExecutorMessage) -> None:
         self._session.message(message.encode())

@@ -101,6 +101,8 @@ class Task(ABC):
         self.payload = payload
         self.surroundings = surroundings
         self.process: Process | None = None
+        self.last_word: ExecutorMessage | None = None
+        """What followed the last command beside its answer, where anything did."""
         self.captures: Captures = surroundings.logs.captures(self.task_id, self.keep_bytes)
         labels = {label.key: label.value for label in info.labels.labels}
         self.environment_id = labels.get("environmentId", "")
@@ -127,6 +129,11 @@ class Task(ABC):
     async def trigger(self) -> str:
         """Start the process of a hook; the text of the error, empty where it started."""
         return f"task {self.task_id} is no hook and cannot be triggered"
+
+    def repeat(self) -> None:
+        """Say the last word again: the core may not have heard it."""
+        if self.last_word is not None:
+            self.surroundings.send(self.last_word)
 
     @abstractmethod
     def kill(self) -> None:

@@ -170,7 +170,22 @@ class CleanSharedMemoryCommand(Command, frozen=True, kw_only=True, tag="AliecsCo
     """Run the shared memory cleaner that the executor was started with. Addresses no task."""
 
 
-AnyCommand = TransitionCommand | TriggerHookCommand | TaskLogCommand | CleanSharedMemoryCommand
+class AskAgainCommand(Command, frozen=True, kw_only=True, tag="AliecsCommand_Again"):
+    """What became of the command of this id and task, of which no answer has come? The answer is
+    sent again, where there is one; otherwise `output` of the response is one of the two below."""
+
+    UNDER_WAY: ClassVar[str] = "under way"
+    UNKNOWN: ClassVar[str] = "unknown"
+    """The command has not arrived: it may be sent again."""
+
+
+AnyCommand = (
+    TransitionCommand
+    | TriggerHookCommand
+    | TaskLogCommand
+    | CleanSharedMemoryCommand
+    | AskAgainCommand
+)
 
 
 class CommandHeader(Struct, frozen=True, kw_only=True, rename="camel"):

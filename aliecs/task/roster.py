@@ -33,10 +33,11 @@ from aliecs.protocol.message import (
     DeviceEventType,
     MessageError,
     TaskLogCommand,
+    decode_command_header,
     decode_executor_message,
     target,
 )
-from aliecs.task.command import Commander, Outcome, TaskTransition
+from aliecs.task.command import ASK_AGAIN, Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
@@ -255,9 +256,18 @@ class Roster:
                 task.pid = message.pid
         elif isinstance(message, DeviceEvent):
             self._device_event(message)
+        else:
+            self._commander.announced(executor_id, message.commands)
+
+    def message_not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
+        """See `ITaskObserver`. A question is asked again by itself."""
+        header = decode_command_header(message)
+        if header is not None and header.name != ASK_AGAIN:
+            self._commander.not_sent(header.id, header.task_id, reason)
 
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         """See `ITaskObserver`."""
+        self._commander.executor_lost(executor_id)
         for task in tuple(self._tasks.values()):
             if task.executor_id == executor_id and task.living:
                 self._ended(task, MesosState.TASK_LOST, f"executor on {host} ended: {reason}")
@@ -375,7 +385,12 @@ class Roster:
         task = self._tasks.get(response.task_id)
         if task is None:
             return
-        if response.name == "MesosCommand_Transition" and response.state:
+        if response.name == ASK_AGAIN:
+            self._commander.asked(task, response)
+            return
+        # Messages may come twice, late, and in another order than they were sent.
+        is_last_word = response.id == task.order_id and task.phase is not Phase.ENDED
+        if response.name == "MesosCommand_Transition" and response.state and is_last_word:
             self._set_state(task, State.parse(response.state))
         self._commander.answered(task, response)
 
@@ -384,6 +399,9 @@ class Roster:
         if task is None:
             return
         if isinstance(event, BasicTaskTerminated):
+            if event.timestamp and event.timestamp == task.terminated:
+                return
+            task.terminated = event.timestamp
             self._tell(task, status=event.final_mesos_state)
             self._commander.hook_ended(task, event)
             if task.owner is not None:

@@ -133,6 +133,11 @@ class Task:
     status: Status = Status.INACTIVE
     pid: int = 0
     end: TaskEnd | None = None
+    order_id: str = ""
+    """The last transition that it was told to make: what answers to older ones say of its state is
+    no longer so."""
+    terminated: str = ""
+    """The timestamp by which the end of its last process was told, where that is no end of it."""
     unreachable_since_s: float | None = None
     idle_since_s: float | None = None
 

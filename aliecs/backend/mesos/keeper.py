@@ -100,6 +100,10 @@ class TaskKeeper:
             event.data,
         )
 
+    def not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
+        """A message to an executor has not left."""
+        self._observe(self.observer.message_not_sent, executor_id, message, reason)
+
     def failure(self, event: Event.Failure) -> None:
         """An executor has ended, or there is no contact to an agent."""
         agent_id, executor_id = event.agent_id.value, event.executor_id.value

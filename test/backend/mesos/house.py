@@ -147,6 +147,9 @@ class Observer:
     def executor_message(self, agent_id: str, executor_id: str, data: bytes) -> None:
         self.messages.append((agent_id, executor_id, data))
 
+    def message_not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
+        self.events.append(("message_not_sent", executor_id, reason))
+
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         self.events.append(("executor_lost", agent_id, executor_id, host, reason))
 
