@@ -366,7 +366,10 @@ class Commander:
         try:
             self.backend.send(task.agent_id, task.executor_id, order.encode(task))
         except OutOfReach as error:
-            self._hold(order, task, error.message)
+            if task.given_up:
+                order.fail(task, f"cannot be told: {error.message}")
+            else:
+                self._hold(order, task, error.message)
         except AliecsError as error:
             order.fail(task, f"cannot be told: {error.message}")
 

@@ -41,12 +41,15 @@ from aliecs.task.command import ASK_AGAIN, Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
-from aliecs.task.task import Phase, Task, TaskEnd
+from aliecs.task.task import Phase, Task, TaskEnd, TaskOwner
 
 KILL_DEADLINE_S = 40.0
 """Longer than the slowest kill sequence of an executor (26 s)."""
 
 IDLE_SWEEP_S = 5.0
+
+AWAY_KILL_DEADLINE_S = 3.0
+"""For tasks on a host that is out of reach, which end when it is back."""
 
 ANSWER_DEADLINE_S = 10.0
 """How long an executor may take to answer a question."""
@@ -153,19 +156,21 @@ class Roster:
     async def kill(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], Sequence[Task]]:
         """End tasks and wait until they have ended. Gives those that did, and those that did not
         within the deadline: they are gone as soon as their host says so."""
-        waiting: list[Deferred[None]] = []
+        waiting: dict[float, list[Deferred[None]]] = {KILL_DEADLINE_S: [], AWAY_KILL_DEADLINE_S: []}
         for task in tasks:
             self._begin_kill(task)
             if task.living:
                 ended: Deferred[None] = Deferred()
                 self._ends.setdefault(task.id, []).append(ended)
-                waiting.append(ended)
+                is_away = task.unreachable_since_s is not None
+                waiting[AWAY_KILL_DEADLINE_S if is_away else KILL_DEADLINE_S].append(ended)
             await self.pace.breathe()
-        overdue = self.clock.callLater(KILL_DEADLINE_S, self._give_up_waiting, tuple(waiting))
-        for ended in waiting:
-            await ended
-        if overdue.active():
-            overdue.cancel()
+        for deadline_s, several in waiting.items():
+            overdue = self.clock.callLater(deadline_s, self._give_up_waiting, tuple(several))
+            for ended in several:
+                await ended
+            if overdue.active():
+                overdue.cancel()
         killed = [task for task in tasks if not task.living]
         left = [task for task in tasks if task.living]
         for task in killed:
@@ -184,7 +189,7 @@ class Roster:
         ]
         killed, left = await self.kill(chosen)
         if left:
-            names = ", ".join(task.describe() for task in left)
+            names = ", ".join(task.describe_survivor() for task in left)
             raise Unavailable(f"could not kill some tasks: {names}")
         return killed, self.tasks()
 
@@ -275,9 +280,14 @@ class Roster:
     def agent_unreachable(self, agent_id: str, host: str, reason: str) -> None:
         """See `ITaskObserver`."""
         now_s = self.clock.seconds()
+        owners: dict[TaskOwner, list[Task]] = {}
         for task in self._tasks.values():
             if task.agent_id == agent_id and task.living and task.unreachable_since_s is None:
                 task.unreachable_since_s = now_s
+                if task.owner is not None:
+                    owners.setdefault(task.owner, []).append(task)
+        for owner, tasks in owners.items():
+            owner.host_away(host, tasks, reason, self.agent_grace_s)
         if agent_id not in self._graces:
             self._graces[agent_id] = self.clock.callLater(
                 self.agent_grace_s, self._grace_is_over, agent_id, host, reason
@@ -291,9 +301,16 @@ class Roster:
             if grace.active():
                 grace.cancel()
             self._log.info("host {host} is back", host=host)
+        now_s = self.clock.seconds()
+        owners: dict[TaskOwner, float] = {}
         for task in self._tasks.values():
-            if task.agent_id == agent_id:
+            if task.agent_id == agent_id and task.unreachable_since_s is not None:
+                if task.owner is not None:
+                    owners[task.owner] = now_s - task.unreachable_since_s
                 task.unreachable_since_s = None
+                task.given_up = False
+        for owner, away_s in owners.items():
+            owner.host_returned(host, away_s)
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -421,6 +438,7 @@ class Roster:
         for task in tuple(self._tasks.values()):
             if task.agent_id != agent_id or task.unreachable_since_s is None or not task.living:
                 continue
+            task.given_up = True
             why = f"host {host} has been out of reach for {self.agent_grace_s:g} s: {reason}"
             if task.owner is not None:
                 self._set_state(task, State.ERROR)

@@ -1,11 +1,13 @@
 """A task that misbehaves when it is told to.
 
-Its properties say how: `configure_s`, `start_s` and `stop_s` are how long these transitions take,
-`fail_in` is the transition that fails, `on_start` is what it tells by itself as soon as it runs
+It writes down each transition that it makes. Its properties say how: `configure_s`, `start_s` and
+`stop_s` are how long these transitions take, `fail_in` is the transition that fails, `on_start` is
+what it tells by itself as soon as it runs
 (`end_of_stream` or `internal_error`). Signals say it too: SIGUSR1 is an internal error, SIGUSR2 the
 end of its stream, SIGHUP makes it end with exit code 0. With `--die CODE` the program ends at
 once, after a last word; with `--deaf` it takes its control port and never says a sensible thing on
-it; with `--blocked` somebody else has taken that port.
+it; with `--blocked` somebody else has taken that port; with `--late SECONDS` it takes its time to
+come up.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Puppet(Task):
         self._act("stop")
 
     def _act(self, what: str) -> None:
+        print(what, flush=True)
         time.sleep(float(self.properties.get(f"{what}_s") or 0))
         if self.properties.get("fail_in") == what:
             raise ValueError(f"the puppet does not {what}")
@@ -66,6 +69,8 @@ def main() -> None:
     if "--die" in sys.argv:
         print("the puppet's last word", file=sys.stderr, flush=True)
         sys.exit(int(sys.argv[sys.argv.index("--die") + 1]))
+    if "--late" in sys.argv:
+        time.sleep(float(sys.argv[sys.argv.index("--late") + 1]))
     if "--deaf" in sys.argv:
         talk_rubbish()
     stranger = listen() if "--blocked" in sys.argv else None
