@@ -85,6 +85,10 @@ class ControllableTask(Task):
         is_fairmq = payload.control_mode is ControlMode.FAIRMQ
         self._transitioner: Transitioner = fairmq if is_fairmq else direct
 
+    @property
+    def pid(self) -> int:
+        return self._task_pid or (self.process.pid if self.process is not None else 0)
+
     def launch(self) -> None:
         self.run(self._live(), "the launch")
 
@@ -143,7 +147,7 @@ class ControllableTask(Task):
                 timestamp=timestamp(),
                 labels=self._labels(),
                 task_id=self.task_id,
-                pid=self._task_pid or process.pid,
+                pid=self.pid,
             )
         )
         self.run(self._forward_events(client, events), "the event stream")

@@ -282,8 +282,9 @@ class Executor:
 
     async def _obey(self, command: AnyCommand) -> None:
         if isinstance(command, TransitionCommand):
-            outcome = await self._task(command).transition(command)
-            self._respond(command, error=outcome.error, state=outcome.state)
+            task = self._task(command)
+            outcome = await task.transition(command)
+            self._respond(command, error=outcome.error, state=outcome.state, pid=task.pid)
         elif isinstance(command, TriggerHookCommand):
             self._respond(command, error=await self._task(command).trigger())
         elif isinstance(command, TaskLogCommand):

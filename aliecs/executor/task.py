@@ -118,6 +118,11 @@ class Task(ABC):
         """How long the task can still be addressed after its last status update."""
         return 0.0
 
+    @property
+    def pid(self) -> int:
+        """The process that was announced, 0 where none was."""
+        return 0
+
     @abstractmethod
     def launch(self) -> None:
         """Begin. TASK_RUNNING or a terminal state is reported."""

@@ -254,6 +254,8 @@ class CommandResponse(ExecutorMessage, frozen=True, kw_only=True, tag="MesosComm
     """State reached by a transition; empty where it is not known."""
     exit_code: int = 0
     """Ours: exit code of the shared memory cleaner, negative for a signal."""
+    pid: int = 0
+    """Ours: the process of the task, since its announcement may have been lost."""
     output: str = ""
     """Ours: what was asked for by `TaskLogCommand`, or what the cleaner wrote."""
 

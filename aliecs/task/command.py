@@ -52,7 +52,7 @@ FIRST_DOUBT_S = 5.0
 """An executor that does not answer is asked after so long, or after a part of the time limit."""
 
 LAST_DOUBT_S = 30.0
-"""Between two questions the time doubles, up to this."""
+"""Between later questions the time doubles, up to this."""
 
 DOUBTS = 6.0
 """This part of a time limit is one sixth."""
@@ -398,8 +398,8 @@ class Commander:
         if order.held:
             await self._send_held(order, now_s)
         if now_s >= order.ask_at_s:
-            order.ask_pause_s = min(2 * order.ask_pause_s, LAST_DOUBT_S)
             order.ask_at_s = now_s + order.ask_pause_s
+            order.ask_pause_s = min(2 * order.ask_pause_s, LAST_DOUBT_S)
             await self._ask_after(order)
 
     async def _send_held(self, order: _Order, now_s: float) -> None:

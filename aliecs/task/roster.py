@@ -406,6 +406,7 @@ class Roster:
             self._commander.asked(task, response)
             return
         # Messages may come twice, late, and in another order than they were sent.
+        task.pid = response.pid or task.pid
         is_last_word = response.id == task.order_id and task.phase is not Phase.ENDED
         if response.name == "MesosCommand_Transition" and response.state and is_last_word:
             self._set_state(task, State.parse(response.state))

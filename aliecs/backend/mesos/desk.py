@@ -8,6 +8,7 @@ go into one call, whose resources have been subtracted here before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -157,7 +158,7 @@ class OfferDesk:
             if self._is_missing():
                 await self._revive()
             patience_s = PATIENCE_S if len(self.hosts) else FIRST_PATIENCE_S
-            await self._until(lambda begun_s=begun_s: self._has_all(begun_s), patience_s)
+            await self._until(partial(self._has_all, begun_s), patience_s)
             if self._is_open:
                 break
         self._wanted_until_s = self.clock.seconds() + KEEP_S
