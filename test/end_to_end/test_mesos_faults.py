@@ -293,27 +293,29 @@ def test_the_master_is_restarted_while_tasks_come_up(core: MesosCore) -> None:
     start(core, environment_id)
 
 
-ACCEPTED = {
-    "the answer is lost": "drop",
-    "it is refused for a moment": "refuse",
-    "the master dies over it": "ignore",
-}
+@pytest.mark.parametrize("action", ["drop", "refuse"])
+def test_a_launch_is_done_and_not_confirmed_or_taken_a_little_later(
+    core: MesosCore, action: str
+) -> None:
+    core.cluster.misbehave(action, "ACCEPT")
+    environment_id = start(core, create(core))
+    assert len(puppets(core)) == 2
+    core.destroy(environment_id)
 
 
-@pytest.mark.parametrize("what", ACCEPTED)
-def test_a_launch_goes_wrong_on_its_way(core: MesosCore, what: str) -> None:
-    core.cluster.misbehave(ACCEPTED[what], "ACCEPT")
+def test_the_master_dies_over_a_launch(core: MesosCore) -> None:
+    core.cluster.misbehave("ignore", "ACCEPT", count=2)
     creating = core.later(create, core)
-    if ACCEPTED[what] == "ignore":
-        core.wait_until(lambda: len(puppets(core)) == 1, 10, "one is launched")
-        core.cluster.order("restart-master")
-        with pytest.raises(RpcError) as problem:
-            creating.result(DEADLINE_S)
-        assert "DEPLOY" in problem.value.message
-        print(problem.value.message)
-    else:
-        start(core, creating.result(DEADLINE_S))
-    core.cluster.order("behave")
+    core.wait_until(lambda: len(core.tasks()) == 2, 10, "both are ordered")
+    (environment,) = core.environments()
+    core.cluster.order("restart-master")
+    with pytest.raises(RpcError) as problem:
+        creating.result(DEADLINE_S)
+    for part in ("DEPLOY", NEEDED, "host one"):
+        assert part in problem.value.message
+    check_cause(core, environment.id, "DEPLOY", NEEDED, "host one")
+    assert not puppets(core)
+    check_another_runs(core)
 
 
 def test_another_master_is_elected(core: MesosCore, running: str) -> None:
@@ -409,6 +411,12 @@ def test_updates_do_not_arrive_as_they_were_sent(core: MesosCore, what: str) -> 
 # --- the core is cut off -------------------------------------------------------------------------
 
 
+def cut_off(core: MesosCore) -> None:
+    """Nothing goes between the core and its master any more, and neither is told."""
+    core.cluster.order("silence-master")
+    core.cluster.order("suspend-master")
+
+
 def silence(core: MesosCore) -> int:
     """How often the core has noticed that the master is silent."""
     return core.log().count("nothing was heard of the master")
@@ -418,7 +426,7 @@ def test_the_core_is_cut_off_during_a_transition(core: MesosCore) -> None:
     environment_id = create(core, start_s="1")
     pids = core.pids(environment_id, NEEDED, OTHER)
     before, silences = subscriptions(core), silence(core)
-    core.cluster.order("suspend-master")
+    cut_off(core)
     asked = core.later(core.control, environment_id, "START_ACTIVITY")
     core.wait_until(lambda: silence(core) > silences, DEADLINE_S, "the silence is noticed")
     core.cluster.order("resume-master")
@@ -433,7 +441,7 @@ def test_the_core_is_cut_off_during_a_deployment(core: MesosCore) -> None:
     before, silences = subscriptions(core), silence(core)
     creating = core.later(create, core, options="--late 1")
     core.wait_until(lambda: len(puppets(core)) == 2, 10, "both are launched")
-    core.cluster.order("suspend-master")
+    cut_off(core)
     core.wait_until(lambda: silence(core) > silences, DEADLINE_S, "the silence is noticed")
     core.cluster.order("resume-master")
     start(core, creating.result(DEADLINE_S))
