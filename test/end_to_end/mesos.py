@@ -45,8 +45,9 @@ class ClusterProcess:
         self.folder.mkdir(parents=True)
         # Processes that are told to end have real seconds for it, however fast the cluster is.
         times = {
-            "ping_s": 2.0, "pings": 2, "registration_s": 0.5, "executor_registration_s": 200.0,
-            "executor_reregistration_s": 20.0, "shutdown_grace_s": 100.0,
+            "heartbeat_s": 1.0, "ping_s": 2.0, "pings": 2, "registration_s": 0.5,
+            "executor_registration_s": 200.0, "executor_reregistration_s": 20.0,
+            "shutdown_grace_s": 100.0,
         }  # fmt: skip
         command = [
             sys.executable, "-m", "test.standin.mesos", "--agents=0", f"--masters={self.masters}",
