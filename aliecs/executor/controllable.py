@@ -343,6 +343,8 @@ class ControllableTask(Task):
         clock = self.surroundings.clock
         self._signalled = True
         process.signal(signal.SIGTERM, self._task_pid)
+        # One that was stopped hears of it only when it goes on.
+        process.signal(signal.SIGCONT)
         if await process.ended.within(times.kill_terminate_s, clock):
             return
         process.signal(signal.SIGINT, self._task_pid)

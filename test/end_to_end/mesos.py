@@ -168,6 +168,12 @@ class MesosCore(RunningCore):
                 return pid
         raise AssertionError(f"no executor on {host}")
 
+    def logs(self, environment_id: str, path: str) -> Path:
+        """The folder with the logs of the task of a role."""
+        task = self.task(environment_id, path)
+        (found,) = (self.cluster.folder / "agents").rglob(f"tasks/{task.taskId}")
+        return found
+
     # --- asking, while something else goes on ------------------------------------------------
 
     def later(self, ask: Any, *arguments: Any, **more: Any) -> Future[Any]:

@@ -91,15 +91,27 @@ name: duo
 defaults:
   deploy_timeout: 20s
   host: one
+  needed_options: ""
+  needed_start_s: "0"
+  needed_on_start: ""
   other_options: ""
+  other_start_s: "0"
+  other_on_start: ""
 {QUIET}
 roles:
   - name: needed
     constraints: [{{attribute: machine_id, value: "{{{{ host }}}}"}}]
+    vars:
+      options: "{{{{ needed_options }}}}"
+      start_s: "{{{{ needed_start_s }}}}"
+      on_start: "{{{{ needed_on_start }}}}"
     task: {{load: puppet}}
   - name: other
     constraints: [{{attribute: machine_id, value: two}}]
-    vars: {{options: "{{{{ other_options }}}}"}}
+    vars:
+      options: "{{{{ other_options }}}}"
+      start_s: "{{{{ other_start_s }}}}"
+      on_start: "{{{{ other_on_start }}}}"
     task: {{load: puppet, critical: false}}
 """
 
