@@ -64,6 +64,10 @@ class Times:
     """How long a hook may still run or be triggered after it was told to end."""
     command_s: float = 90.0
     """For a command that names no time limit of its own."""
+    late_s: float = 120.0
+    """How long a task is looked at that did not answer in time."""
+    late_poll_s: float = 1.0
+    """Between two looks at it."""
     event_retry_s: float = 1.0
     """Until an event stream that broke is opened again."""
 

@@ -198,7 +198,10 @@ def test_a_task_that_is_not_critical_is_too_slow(core: MesosCore) -> None:
     run = core.environment(environment_id).currentRunNumber
     check_goes_on(core, environment_id, run, "START failed, not critical", LATE)
     other = core.task(environment_id, OTHER)
-    # What it says late is not heard; the next order takes it along.
+    # Where it has come to in the end is told.
+    core.wait_until(
+        lambda: core.task(environment_id, OTHER).state == "RUNNING", DEADLINE_S, "it runs at last"
+    )
     stop(core, environment_id)
     assert core.task_log(other.taskId) == TRANSITIONS
     assert core.task(environment_id, OTHER).state == "CONFIGURED"
