@@ -54,8 +54,8 @@ FIRST_DOUBT_S = 5.0
 LAST_DOUBT_S = 30.0
 """Between later questions the time doubles, up to this."""
 
-DOUBTS = 6.0
-"""This part of a time limit is one sixth."""
+DOUBTS = 12.0
+"""This part of a time limit is one twelfth."""
 
 ASK_AGAIN = AskAgainCommand.__struct_config__.tag
 

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.end_to_end
 NEEDED, OTHER = "duo.needed", "duo.other"
 GRACE_S = 3
 """How long a host may be out of reach here; 120 s by default."""
-DEADLINE_S = 20
+LIMIT_S = 8
+"""How long a transition may take here; 90 s by default."""
+DEADLINE_S = 25
 TRANSITIONS = ["configure", "start", "stop"]
 """What a puppet writes down, where each order has reached it once."""
 
@@ -30,7 +32,7 @@ TRANSITIONS = ["configure", "start", "stop"]
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MesosCore]:
     folder = tmp_path_factory.mktemp("mesos-faults")
-    settings = {"agentGrace": f"{GRACE_S}s", "transitionTimeout": "18s", "configureTimeout": "18s"}
+    settings = {"agentGrace": f"{GRACE_S}s", "transitionTimeout": f"{LIMIT_S}s"}
     with MesosCore(folder, settings=settings, workflows=BASE) as running:
         ports = PortClaims().claim()
         running.add_agent("three", f"{ports.first}-{ports.last}")
@@ -229,7 +231,7 @@ def test_a_transition_is_asked_for_while_the_master_is_away(core: MesosCore, run
     core.destroy(running)
 
 
-def test_the_master_stays_away_for_longer_than_a_command_is_held(
+def test_the_master_stays_away_for_longer_than_a_transition_may_take(
     core: MesosCore, running: str
 ) -> None:
     pids, before = core.pids(running, NEEDED, OTHER), subscriptions(core)
@@ -237,8 +239,9 @@ def test_the_master_stays_away_for_longer_than_a_command_is_held(
     reply = core.control(running, "STOP_ACTIVITY")
     assert reply.state == "ERROR"
     check_cause(
-        core, running, "STOP", NEEDED, "host one", "tried for 15 s", "no connection to a Mesos"
-    )
+        core, running, "STOP", NEEDED, "host one", f"no answer within {LIMIT_S} s",
+        "it cannot be told", "no connection to a Mesos master",
+    )  # fmt: skip
     core.cluster.order("start-master")
     subscribed_again(core, before)
     assert core.pids(running, NEEDED, OTHER) == pids
@@ -246,29 +249,22 @@ def test_the_master_stays_away_for_longer_than_a_command_is_held(
     check_another_runs(core)
 
 
-@pytest.mark.parametrize("event", ["START_ACTIVITY", "STOP_ACTIVITY"])
-def test_the_master_is_restarted_in_the_middle_of_a_transition(
-    core: MesosCore, event: str
-) -> None:
-    environment_id = create(core, start_s="1", stop_s="1")
+def test_the_master_is_restarted_in_the_middle_of_a_transition(core: MesosCore) -> None:
+    environment_id = create(core, start_s="1")
     pids = core.pids(environment_id, NEEDED, OTHER)
-    if event == "STOP_ACTIVITY":
-        start(core, environment_id)
     before = subscriptions(core)
-    asked = core.later(core.control, environment_id, event)
-    done = event.partition("_")[0].lower()
+    starting = core.later(core.control, environment_id, "START_ACTIVITY")
     core.wait_until(
-        lambda: done in transitions_of(core, environment_id, NEEDED), 10, "the task is at it"
+        lambda: "start" in transitions_of(core, environment_id, NEEDED), 10, "the task is at it"
     )
     # It is back when the task has answered: to nobody.
-    core.cluster.order("restart-master", away_s=15)
+    core.cluster.order("restart-master", away_s=12)
     subscribed_again(core, before)
-    reply = asked.result(DEADLINE_S)
-    assert reply.state == ("RUNNING" if done == "start" else "CONFIGURED")
-    assert transitions_of(core, environment_id, NEEDED).count(done) == 1
+    assert starting.result(DEADLINE_S).state == "RUNNING"
+    assert transitions_of(core, environment_id, NEEDED) == ["configure", "start"]
     assert core.pids(environment_id, NEEDED, OTHER) == pids
     assert not core.record(environment_id).HasField("cause")
-    core.destroy(environment_id)
+    core.destroy(environment_id, allowInRunningState=True)
 
 
 def test_a_deployment_is_asked_for_while_the_master_is_away(core: MesosCore) -> None:
@@ -331,19 +327,15 @@ def test_another_master_is_elected(core: MesosCore, running: str) -> None:
     assert core.pids(running, NEEDED, OTHER) == pids
     assert transitions_of(core, running, NEEDED) == TRANSITIONS
     core.destroy(running)
-    check_another_runs(core)
 
 
 # --- the wire ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["HEARTBEAT", "MESSAGE"])
-def test_the_stream_is_cut_in_the_middle_of_a_record(
-    core: MesosCore, running: str, kind: str
-) -> None:
+def test_the_stream_is_cut_in_the_middle_of_a_record(core: MesosCore, running: str) -> None:
     pids = core.pids(running, NEEDED, OTHER)
     before = subscriptions(core)
-    core.cluster.misbehave("cut", kind)
+    core.cluster.misbehave("cut", "MESSAGE")
     assert core.control(running, "STOP_ACTIVITY").state == "CONFIGURED"
     subscribed_again(core, before)
     assert "in the middle of an event" in core.log()
@@ -366,26 +358,29 @@ WIRE = {
 }
 
 
-@pytest.mark.parametrize("what", WIRE)
-def test_messages_do_not_arrive_as_they_were_sent(core: MesosCore, what: str) -> None:
-    action, kind, agent = WIRE[what]
+def test_messages_do_not_arrive_as_they_were_sent(core: MesosCore) -> None:
     environment_id = create(core)
     pids = core.pids(environment_id, NEEDED, OTHER)
-    count = 2 if action == "reorder" else 1
-    core.cluster.misbehave(action, kind, agent, count=count)
-    assert core.control(environment_id, "START_ACTIVITY").state == "RUNNING"
-    assert core.task(environment_id, NEEDED).state == "RUNNING"
-    core.cluster.misbehave(action, kind, agent, count=count)
-    assert core.control(environment_id, "STOP_ACTIVITY").state == "CONFIGURED"
-    assert transitions_of(core, environment_id, NEEDED) == TRANSITIONS
-    assert transitions_of(core, environment_id, OTHER) == TRANSITIONS
+    did = ["configure"]
+    for what, (action, kind, agent) in WIRE.items():
+        core.cluster.misbehave(action, kind, agent, count=2 if action == "reorder" else 1)
+        assert core.control(environment_id, "START_ACTIVITY").state == "RUNNING", what
+        assert core.task(environment_id, NEEDED).state == "RUNNING", what
+        assert core.task(environment_id, OTHER).state == "RUNNING", what
+        core.cluster.order("behave")
+        assert core.control(environment_id, "STOP_ACTIVITY").state == "CONFIGURED", what
+        did += ["start", "stop"]
+        assert transitions_of(core, environment_id, NEEDED) == did, what
+        assert transitions_of(core, environment_id, OTHER) == did, what
     assert core.pids(environment_id, NEEDED, OTHER) == pids
-    assert not core.record(environment_id).HasField("cause")
+    record = core.record(environment_id)
+    assert not record.HasField("cause")
+    assert not record.warnings
     core.destroy(environment_id)
 
 
 UPDATES = {
-    "lost": ("lose", {"count": 2}),
+    "lost": ("lose", {"count": 1}),
     "doubled": ("double", {"count": 4}),
     "late": ("delay", {"seconds": 5}),
     "reordered": ("reorder", {"count": 2}),
@@ -405,7 +400,6 @@ def test_updates_do_not_arrive_as_they_were_sent(core: MesosCore, what: str) -> 
     assert len(warnings) == 1
     assert core.environment(environment_id).currentRunNumber == run
     core.destroy(environment_id)
-    check_another_runs(core)
 
 
 # --- the core is cut off -------------------------------------------------------------------------

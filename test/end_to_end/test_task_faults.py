@@ -21,7 +21,7 @@ from test.end_to_end.workflows import BASE
 pytestmark = pytest.mark.end_to_end
 
 NEEDED, OTHER = "duo.needed", "duo.other"
-LIMIT_S = 4
+LIMIT_S = 3
 """How long a transition may take here; 90 s, and 120 s for CONFIGURE, by default."""
 DEADLINE_S = 25
 LATE = f"timed out: no answer within {LIMIT_S} s"
@@ -176,7 +176,7 @@ def test_a_task_is_stopped_for_a_moment_during_a_transition(core: MesosCore) -> 
 
 
 def test_a_task_is_slow_but_in_time(core: MesosCore) -> None:
-    environment_id = start(core, configure_s="1.5", start_s="1.5")
+    environment_id = start(core, configure_s="0.7", start_s="0.7")
     assert core.task_log(core.task(environment_id, NEEDED).taskId) == ["configure", "start"]
     assert not core.record(environment_id).warnings
     stop(core, environment_id)
@@ -185,7 +185,7 @@ def test_a_task_is_slow_but_in_time(core: MesosCore) -> None:
 
 def test_a_critical_task_is_too_slow(core: MesosCore) -> None:
     with pytest.raises(RpcError) as problem:
-        core.create(core.template("duo"), configure_s="6")
+        core.create(core.template("duo"), configure_s="5")
     for part in (NEEDED, "host one", "CONFIGURE", LATE, "its executor answers"):
         assert part in problem.value.message
     record = core.record(failed_environment(problem.value))
@@ -194,7 +194,7 @@ def test_a_critical_task_is_too_slow(core: MesosCore) -> None:
 
 
 def test_a_task_that_is_not_critical_is_too_slow(core: MesosCore) -> None:
-    environment_id = start(core, other_start_s="5")
+    environment_id = start(core, other_start_s="4")
     run = core.environment(environment_id).currentRunNumber
     check_goes_on(core, environment_id, run, "START failed, not critical", LATE)
     other = core.task(environment_id, OTHER)
@@ -214,7 +214,7 @@ def test_a_task_that_is_not_critical_is_too_slow(core: MesosCore) -> None:
 @pytest.mark.parametrize("how", ["--mute", "--deaf"])
 def test_a_critical_task_never_answers(core: MesosCore, how: str) -> None:
     with pytest.raises(RpcError) as problem:
-        core.create(core.template("duo"), needed_options=how, deploy_timeout="3s")
+        core.create(core.template("duo"), needed_options=how, deploy_timeout="2s")
     line = core.record(failed_environment(problem.value)).cause.line
     for part in ("DEPLOY", NEEDED, "host one", "nothing in STANDBY answers on its control port"):
         assert part in line
