@@ -218,6 +218,13 @@ class House:
             results[0].raiseException()
         return results[0]
 
+    def result(self, waiting: Deferred[Any]) -> Any:
+        """The result of something that has ended."""
+        results: list[Any] = []
+        waiting.addCallback(results.append)
+        (result,) = results
+        return result
+
     def pass_time(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):
             self.clock.advance(0.1)
