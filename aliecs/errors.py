@@ -127,6 +127,12 @@ class Unavailable(AliecsError):
     http_status = 503
 
 
+class OutOfReach(Unavailable):
+    """There is no way to somebody just now, and nothing was sent; there may be one soon."""
+
+    code = "out_of_reach"
+
+
 class DeadlineExceeded(AliecsError):
     """Something did not happen in its time."""
 

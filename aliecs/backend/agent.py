@@ -29,7 +29,7 @@ from aliecs.backend.detached import (
 from aliecs.backend.host import HostDefinition, Ledger, task_info
 from aliecs.backend.leftover import end_processes_of
 from aliecs.backend.ports import PortSlice
-from aliecs.errors import AliecsError, Unavailable
+from aliecs.errors import AliecsError, OutOfReach, Unavailable
 from aliecs.interfaces import HostInfo, ITaskObserver, MesosState, Offer, TaskLaunch, TaskUpdate
 from aliecs.protocol import mesos_pb2
 from aliecs.protocol.mesos_executor_pb2 import Call, Event
@@ -438,7 +438,7 @@ class Agent:
             self._send(Event(type=Event.KILL, kill=kill))
 
     def message(self, data: bytes) -> None:
-        """Send a control message. Raises `Unavailable`."""
+        """Send a control message. Raises `OutOfReach`."""
         self._send(Event(type=Event.MESSAGE, message=Event.Message(data=data)))
 
     def reconcile(self, task_id: str) -> None:
@@ -450,7 +450,7 @@ class Agent:
 
     def _send(self, event: Event) -> None:
         if self._connection is None:
-            raise Unavailable(f"the executor of {self.name} cannot be reached")
+            raise OutOfReach(f"the executor of {self.name} cannot be reached")
         self._connection.send(event)
 
     def _executor_info(self) -> mesos_pb2.ExecutorInfo:

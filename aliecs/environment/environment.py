@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from aliecs.configuration.inventory import SYSTEMS
 from aliecs.environment.facilities import Facilities
-from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task
+from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task, first_lines
 from aliecs.environment.machine import EnvironmentState, Event, Machine
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
@@ -249,6 +249,18 @@ class Environment:
             self._critical(task, reason)
         else:
             self.warn(f"task {task.describe()}, not critical, ended: {reason}")
+
+    def host_away(self, host: str, tasks: Sequence[Task], reason: str, grace_s: float) -> None:
+        """See `TaskOwner`."""
+        names = first_lines([task.short_name for task in tasks])
+        self.warn(
+            f"host {host} is out of reach: {reason}; {names} may go on, and will count as lost in"
+            f" {grace_s:g} s"
+        )
+
+    def host_returned(self, host: str, away_s: float) -> None:
+        """See `TaskOwner`."""
+        self.warn(f"host {host} is back after {away_s:.0f} s")
 
     def task_unreachable(self, task: Task, reason: str) -> None:
         """See `TaskOwner`."""

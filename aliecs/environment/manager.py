@@ -521,6 +521,7 @@ class Manager:
         self, environment: Environment, operation: Operation, keep_tasks: bool
     ) -> Destroyed:
         tasks = environment.tasks()
+        names = {task.id: task.short_name for task in tasks}
         await self._conductors[environment.id].teardown(operation)
         self._environments.pop(environment.id, None)
         self._conductors.pop(environment.id, None)
@@ -533,8 +534,8 @@ class Manager:
         living = [task for task in tasks if task.living and not task.locked]
         killed, left = await self.facilities.roster.kill(living)
         if left:
-            names = ", ".join(task.describe() for task in left)
-            raise TransitionFailed(f"could not kill some tasks: {names}")
+            text = ", ".join(task.describe_survivor(names[task.id]) for task in left)
+            raise TransitionFailed(f"could not kill some tasks: {text}")
         return Destroyed(killed, self.facilities.roster.tasks())
 
     async def _close(self, environment: Environment, state: EnvironmentState) -> None:

@@ -167,6 +167,13 @@ class Work:
             raise self._task_failed("DEPLOY", result, _reason(result))
         if result is not None:
             raise self._too_slow(result, timeout_s)
+        for role in roles:
+            task = environment.task_of(role)
+            if task is not None and task.living and task.status is not Status.ACTIVE:
+                environment.warn(
+                    f"task {task.describe()}, not critical, is not up yet and left out until it is"
+                    f"{_where_it_should_answer(task)}"
+                )
 
     def _too_slow(self, tasks: Sequence[Task], timeout_s: float) -> TransitionFailed:
         environment = self.environment
@@ -220,7 +227,7 @@ class Work:
         tasks = self.environment.active_tasks()
         properties = await Assembly(self.environment).properties(tasks)
         timeout_s = self.environment.facilities.options.configure_timeout_s
-        await self._command(CONFIGURE, tasks, lambda task: properties.pop(task.id, {}), timeout_s)
+        await self._command(CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s)
 
     async def _start(self) -> None:
         environment = self.environment

@@ -62,6 +62,7 @@ class CommandTask(Task):
             return f"the command of task {self.task_id} is still running"
         self._stopped = False
         self._note = ""
+        self.last_word = None
         self._starting = Deferred.fromCoroutine(self.start_process())
         try:
             process, _ = await self._starting
@@ -116,19 +117,18 @@ class CommandTask(Task):
         if not note and not self._stopped and end.exit_code < 0:
             # There is no exit code to tell: say what ended it.
             note = f"[{end}]"
-        self.surroundings.send(
-            BasicTaskTerminated(
-                timestamp=timestamp(),
-                labels={"environmentId": self.environment_id},
-                type=int(DeviceEventType.BASIC_TASK_TERMINATED),
-                origin=origin(info.agent_id.value, info.executor.executor_id.value, self.task_id),
-                exit_code=end.exit_code,
-                stdout=self.captures.stdout.text(),
-                stderr=f"{stderr}\n{note}".lstrip() if note else stderr,
-                voluntary_termination=not self._stopped,
-                final_mesos_state=self._final_state(end).name,
-            )
+        self.last_word = BasicTaskTerminated(
+            timestamp=timestamp(),
+            labels={"environmentId": self.environment_id},
+            type=int(DeviceEventType.BASIC_TASK_TERMINATED),
+            origin=origin(info.agent_id.value, info.executor.executor_id.value, self.task_id),
+            exit_code=end.exit_code,
+            stdout=self.captures.stdout.text(),
+            stderr=f"{stderr}\n{note}".lstrip() if note else stderr,
+            voluntary_termination=not self._stopped,
+            final_mesos_state=self._final_state(end).name,
         )
+        self.surroundings.send(self.last_word)
 
     def _final_state(self, end: ProcessEnd) -> MesosState:
         if self._stopped:

@@ -33,6 +33,7 @@ from aliecs.protocol import mesos_pb2
 from aliecs.protocol.message import (
     AnnounceTaskPid,
     CommandPayload,
+    CommandResponse,
     ControlMode,
     DeviceEvent,
     DeviceEventType,
@@ -74,6 +75,10 @@ class ControllableTask(Task):
     _killing = False
     _reached_done = False
     _signalled = False
+    _is_unanswered = False
+    """The last step was not answered in time."""
+    _late: TransitionCommand | None = None
+    """The transition of which it was a part, until there is another one."""
     _task_pid = 0
     """The process id that the task itself tells: behind a shell it is not the one we started."""
 
@@ -84,6 +89,10 @@ class ControllableTask(Task):
         self._moving = DeferredLock()
         is_fairmq = payload.control_mode is ControlMode.FAIRMQ
         self._transitioner: Transitioner = fairmq if is_fairmq else direct
+
+    @property
+    def pid(self) -> int:
+        return self._task_pid or (self.process.pid if self.process is not None else 0)
 
     def launch(self) -> None:
         self.run(self._live(), "the launch")
@@ -143,7 +152,7 @@ class ControllableTask(Task):
                 timestamp=timestamp(),
                 labels=self._labels(),
                 task_id=self.task_id,
-                pid=self._task_pid or process.pid,
+                pid=self.pid,
             )
         )
         self.run(self._forward_events(client, events), "the event stream")
@@ -241,11 +250,48 @@ class ControllableTask(Task):
         )
         deadline_s = command.timeout_s or self.surroundings.times.command_s
         async with self._moving:
-            return await self._move(self.client, order, deadline_s)
+            self._late = None
+            outcome = await self._move(self.client, order, deadline_s)
+            if outcome.error and self._is_unanswered:
+                self._late = command
+                self.run(self._follow(self.client, command, outcome), "the late answer")
+            return outcome
+
+    async def _follow(
+        self, client: OccClient, command: TransitionCommand, outcome: Outcome
+    ) -> None:
+        """A step was not answered in time: tell where the task has come to, when it says so, unless
+        it is moved again before."""
+        clock, times = self.surroundings.clock, self.surroundings.times
+        deadline = clock.seconds() + times.late_s
+        told = outcome.state
+        while told != command.destination and clock.seconds() < deadline:
+            await pause(clock, times.late_poll_s)
+            if self._late is not command or self.client is not client or self._killing:
+                return
+            try:
+                state = self._our_state((await client.get_state(times.get_state_s)).state)
+            except OccError:
+                continue
+            if state and state != told and self._late is command:
+                told = state
+                error = f"{command.event} was not answered in time, the task is in {state} now"
+                log.info("task {task}: {error}", task=self.task_id, error=error)
+                self.surroundings.send(
+                    CommandResponse(
+                        name=command.name,
+                        id=command.id,
+                        environment_id=command.environment_id,
+                        error=error,
+                        task_id=self.task_id,
+                        state=state,
+                    )
+                )
 
     async def _move(self, client: OccClient, order: Transition, deadline_s: float) -> Outcome:
         clock = self.surroundings.clock
         deadline = clock.seconds() + deadline_s
+        self._is_unanswered = False
 
         async def step(
             source: str, event: str, destination: str, arguments: Mapping[str, str]
@@ -284,6 +330,7 @@ class ControllableTask(Task):
         broken = error.status in ("UNAVAILABLE", "CANCELLED")
         if broken and await ended.within(AFTERMATH_S, self.surroundings.clock):
             return StepResult("", f"{event}: " + self.explain(f"the process ended ({ended.value})"))
+        self._is_unanswered = not broken
         try:
             state = (await client.get_state(AFTERMATH_S)).state
         except OccError:
@@ -339,6 +386,8 @@ class ControllableTask(Task):
         clock = self.surroundings.clock
         self._signalled = True
         process.signal(signal.SIGTERM, self._task_pid)
+        # One that was stopped hears of it only when it goes on.
+        process.signal(signal.SIGCONT)
         if await process.ended.within(times.kill_terminate_s, clock):
             return
         process.signal(signal.SIGINT, self._task_pid)

@@ -24,6 +24,7 @@ from aliecs.errors import AliecsError, DeadlineExceeded, InvalidInput, NotFound
 from aliecs.executor.agent import AgentSession, Transport
 from aliecs.executor.basic import BasicTask, HookTask
 from aliecs.executor.controllable import ControllableTask
+from aliecs.executor.memory import CommandMemory
 from aliecs.executor.output import LogFolder, is_folder_name
 from aliecs.executor.process import Processes, ProcessRequest
 from aliecs.executor.task import Surroundings, Task, Times
@@ -34,6 +35,7 @@ from aliecs.protocol import combined, mesos_pb2
 from aliecs.protocol.mesos_executor_pb2 import Event
 from aliecs.protocol.message import (
     AnyCommand,
+    AskAgainCommand,
     CleanSharedMemoryCommand,
     CommandHeader,
     CommandResponse,
@@ -60,6 +62,7 @@ _OWN_COMMANDS = (
     "AliecsCommand_TaskLog",
     "AliecsCommand_ShmClean",
     "AliecsCommand_ReportUsage",
+    "AliecsCommand_Again",
     combined.COMMANDS,
 )
 PRUNE_INTERVAL_S = 60.0
@@ -140,6 +143,7 @@ class Executor:
         """All that can be addressed."""
         self._ended: set[str] = set()
         """Those of them that have had their last status update."""
+        self._memory = CommandMemory()
         self._end: Happening[tuple[str, float]] = Happening()
         self._nothing_left: Happening[None] | None = None
         self._pruning = False
@@ -257,6 +261,15 @@ class Executor:
                 # A core of the reference takes an empty state for one that it does not know.
                 self._respond(header, error=error.message, state=header.source)
             return
+        if isinstance(command, AskAgainCommand):
+            self._repeat(command)
+            return
+        if isinstance(command, TransitionCommand | TriggerHookCommand):
+            key = (command.id, command.task_id)
+            if not self._memory.begin(key):
+                log.warn("{name} {id} for task {task} has come twice, and is done once",
+                         name=command.name, id=command.id, task=command.task_id)  # fmt: skip
+                return
         try:
             await self._obey(command)
         except AliecsError as error:
@@ -265,10 +278,26 @@ class Executor:
             log.failure("command {name} {id}", name=command.name, id=command.id)
             self._respond(command, error=f"fault of the executor: {error!r}")
 
+    def _repeat(self, command: AskAgainCommand) -> None:
+        """Say what became of a command, of which the core has heard nothing."""
+        key = (command.id, command.task_id)
+        answer = self._memory.answer(key)
+        if answer is None:
+            known = self._memory.is_under_way(key)
+            self._respond(
+                command, output=AskAgainCommand.UNDER_WAY if known else AskAgainCommand.UNKNOWN
+            )
+            return
+        self._send(answer)
+        task = self._tasks.get(command.task_id)
+        if task is not None:
+            task.repeat()
+
     async def _obey(self, command: AnyCommand) -> None:
         if isinstance(command, TransitionCommand):
-            outcome = await self._task(command).transition(command)
-            self._respond(command, error=outcome.error, state=outcome.state)
+            task = self._task(command)
+            outcome = await task.transition(command)
+            self._respond(command, error=outcome.error, state=outcome.state, pid=task.pid)
         elif isinstance(command, TriggerHookCommand):
             self._respond(command, error=await self._task(command).trigger())
         elif isinstance(command, TaskLogCommand):
@@ -276,7 +305,7 @@ class Executor:
         elif isinstance(command, ReportUsageCommand):
             self._usage.report_every(command.interval_s)
             self._respond(command)
-        else:
+        elif isinstance(command, CleanSharedMemoryCommand):
             await self._clean_shared_memory(command)
 
     async def _tail(self, command: TaskLogCommand) -> str:
@@ -337,15 +366,16 @@ class Executor:
         )
 
     def _respond(self, command: AnyCommand | CommandHeader, **content: Any) -> None:
-        self._send(
-            CommandResponse(
-                name=command.name,
-                id=command.id,
-                environment_id=command.environment_id,
-                task_id=command.task_id,
-                **content,
-            )
+        answer = CommandResponse(
+            name=command.name,
+            id=command.id,
+            environment_id=command.environment_id,
+            task_id=command.task_id,
+            **content,
         )
+        if isinstance(command, TransitionCommand | TriggerHookCommand):
+            self._memory.keep((command.id, command.task_id), answer)
+        self._send(answer)
 
     def _send(self, message: ExecutorMessage) -> None:
         self._session.message(message.encode())

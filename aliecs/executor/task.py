@@ -64,6 +64,10 @@ class Times:
     """How long a hook may still run or be triggered after it was told to end."""
     command_s: float = 90.0
     """For a command that names no time limit of its own."""
+    late_s: float = 120.0
+    """How long a task is looked at that did not answer in time."""
+    late_poll_s: float = 1.0
+    """Between two looks at it."""
     event_retry_s: float = 1.0
     """Until an event stream that broke is opened again."""
 
@@ -101,6 +105,8 @@ class Task(ABC):
         self.payload = payload
         self.surroundings = surroundings
         self.process: Process | None = None
+        self.last_word: ExecutorMessage | None = None
+        """What followed the last command beside its answer, where anything did."""
         self.captures: Captures = surroundings.logs.captures(self.task_id, self.keep_bytes)
         labels = {label.key: label.value for label in info.labels.labels}
         self.environment_id = labels.get("environmentId", "")
@@ -116,6 +122,11 @@ class Task(ABC):
         """How long the task can still be addressed after its last status update."""
         return 0.0
 
+    @property
+    def pid(self) -> int:
+        """The process that was announced, 0 where none was."""
+        return 0
+
     @abstractmethod
     def launch(self) -> None:
         """Begin. TASK_RUNNING or a terminal state is reported."""
@@ -127,6 +138,11 @@ class Task(ABC):
     async def trigger(self) -> str:
         """Start the process of a hook; the text of the error, empty where it started."""
         return f"task {self.task_id} is no hook and cannot be triggered"
+
+    def repeat(self) -> None:
+        """Say the last word again: the core may not have heard it."""
+        if self.last_word is not None:
+            self.surroundings.send(self.last_word)
 
     @abstractmethod
     def kill(self) -> None:

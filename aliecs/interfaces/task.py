@@ -133,6 +133,9 @@ class ITaskObserver(Interface):
     def executor_message(agent_id: str, executor_id: str, data: bytes) -> None:
         """An executor sent a control message (JSON, see `aliecs.protocol.message`)."""
 
+    def message_not_sent(executor_id: str, message: bytes, reason: str) -> None:
+        """A control message that was accepted by `ITaskBackend.send` did not leave after all."""
+
     def executor_lost(agent_id: str, executor_id: str, host: str, reason: str) -> None:
         """An executor ended; its tasks are dead."""
 
@@ -175,8 +178,8 @@ class ITaskBackend(Interface):
         """Begin the kill sequence of one task. A terminal update follows."""
 
     def send(agent_id: str, executor_id: str, message: bytes) -> None:
-        """Send a control message to an executor. Raises `Unavailable` where it is known that it
-        cannot arrive; otherwise delivery is not guaranteed."""
+        """Send a control message to an executor. Raises `OutOfReach` where it cannot be sent now,
+        and `Unavailable` where it will never arrive; otherwise delivery is not guaranteed."""
 
     def reconcile(tasks: Mapping[str, str]) -> Awaitable[None]:
         """Coroutine. Ask for the present state of tasks (task id to agent id); updates follow."""

@@ -23,10 +23,15 @@ NOT_ANSWERED = (
 )
 """The request may have arrived."""
 
+_CUT = frozenset({"_DataLoss", "PotentialDataLoss"})
+
 
 def reason_of(error: BaseException | None) -> str:
     """What a person can read, of an error that may be a list of others."""
     for failure in reversed(getattr(error, "reasons", None) or ()):
         if isinstance(failure, Failure) and failure.value is not None:
             return reason_of(failure.value)
+    if type(error).__name__ in _CUT:
+        # Twisted's words for it are about its own decoder.
+        return "the connection broke off"
     return str(error).rstrip(".") or type(error).__name__

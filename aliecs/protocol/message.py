@@ -182,12 +182,22 @@ class ReportUsageCommand(Command, frozen=True, kw_only=True, tag="AliecsCommand_
         return self.interval_ns / NANOSECONDS
 
 
+class AskAgainCommand(Command, frozen=True, kw_only=True, tag="AliecsCommand_Again"):
+    """What became of the command of this id and task, of which no answer has come? The answer is
+    sent again, where there is one; otherwise `output` of the response is one of the two below."""
+
+    UNDER_WAY: ClassVar[str] = "under way"
+    UNKNOWN: ClassVar[str] = "unknown"
+    """The command has not arrived: it may be sent again."""
+
+
 AnyCommand = (
     TransitionCommand
     | TriggerHookCommand
     | TaskLogCommand
     | CleanSharedMemoryCommand
     | ReportUsageCommand
+    | AskAgainCommand
 )
 
 
@@ -267,6 +277,8 @@ class CommandResponse(ExecutorMessage, frozen=True, kw_only=True, tag="MesosComm
     """State reached by a transition; empty where it is not known."""
     exit_code: int = 0
     """Ours: exit code of the shared memory cleaner, negative for a signal."""
+    pid: int = 0
+    """Ours: the process of the task, since its announcement may have been lost."""
     output: str = ""
     """Ours: what was asked for by `TaskLogCommand`, or what the cleaner wrote."""
 

@@ -67,6 +67,10 @@ class Abilities:
         """True where it has said what it can do."""
         return executor_id in self._announced
 
+    def has(self, executor_id: str, command: str) -> bool:
+        """True where it has said that it understands a command."""
+        return command in self._announced.get(executor_id, ())
+
     def deadline_s(self, executor_id: str) -> float:
         """How long to wait for a short answer."""
         is_known = self.has_announced(executor_id)

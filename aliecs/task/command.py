@@ -5,33 +5,60 @@ every task has answered, at the first failure of a critical one, or at its deadl
 first. Answers that come later still change the state of their task, they just have nobody waiting.
 A task that ends fails its order at once. Orders of different environments know nothing of each
 other.
+
+Messages are not acknowledged by what carries them. A command that cannot be sent is held back for a
+while and sent when there is a way; after one that is not answered the executor is asked, where it
+can answer that: it repeats an answer that was lost, and a command that never arrived is sent again.
+Nothing of this is kept for longer than the order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
-from aliecs.errors import AliecsError
+from aliecs.errors import AliecsError, OutOfReach
 from aliecs.interfaces import ITaskBackend
 from aliecs.language.state import State
 from aliecs.protocol.identifier import new_xid
 from aliecs.protocol.message import (
     NANOSECONDS,
+    AskAgainCommand,
     BasicTaskTerminated,
     CommandResponse,
     TransitionCommand,
     TriggerHookCommand,
     target,
 )
+from aliecs.task.ability import Abilities
 from aliecs.task.pace import Pace
 from aliecs.task.task import Task
 
 HOOK_START_TIMEOUT_S = 90.0
 """How long an executor may take to say that it started a hook."""
+
+HOLD_S = 15.0
+"""For so long a command is held back that cannot be sent."""
+
+LOOK_S = 0.5
+"""Between two looks at an order that is under way."""
+
+FIRST_DOUBT_S = 5.0
+"""An executor that does not answer is asked after so long, or after a part of the time limit."""
+
+LAST_DOUBT_S = 30.0
+"""Between later questions the time doubles, up to this."""
+
+DOUBTS = 12.0
+"""This part of a time limit is one twelfth."""
+
+ASK_AGAIN = str(AskAgainCommand.__struct_config__.tag)
 
 
 @frozen
@@ -83,8 +110,13 @@ class _Order:
 
     id: str
     what: str
+    environment_id: str
     waiting: dict[str, Task]
     over: Callable[[_Order], None]
+    encode: Callable[[Task], bytes]
+    ask_at_s: float
+    """When executors are asked for what has not been answered, and how long until the next time."""
+    ask_pause_s: float
     destination: State | None = None
     """Where a transition leads."""
     waits_for_all: bool = False
@@ -92,6 +124,14 @@ class _Order:
     done: Deferred[Outcome] = field(factory=Deferred)
     failures: list[TaskFailure] = field(factory=list)
     timers: list[IDelayedCall] = field(factory=list)
+    held: dict[str, str] = field(factory=dict)
+    """Tasks that cannot be told now, and why."""
+    held_since_s: dict[str, float] = field(factory=dict)
+    asked: set[str] = field(factory=set)
+    """Tasks whose executor was asked what became of the command; of the others it cannot be."""
+    under_way: set[str] = field(factory=set)
+    """Tasks whose executor has answered that it waits for them too."""
+    care: LoopingCall | None = None
 
     def succeed(self, task: Task) -> None:
         """The task did it."""
@@ -109,10 +149,18 @@ class _Order:
     def expire(self, seconds: float) -> None:
         """The deadline: who has not answered has failed."""
         for task in tuple(self.waiting.values()):
-            reason = f"{self.what} timed out: no answer within {seconds:g} s"
+            reason = f"{self.what} timed out: no answer within {seconds:g} s{self._silence(task)}"
             self.waiting.pop(task.id)
             self.failures.append(TaskFailure(task, reason))
         self.finish()
+
+    def _silence(self, task: Task) -> str:
+        """Where to look for what does not answer."""
+        if task.id in self.held:
+            return f", it cannot be told: {self.held[task.id]}"
+        if task.id in self.under_way:
+            return " of the task; its executor answers"
+        return ", nor does its executor answer" if task.id in self.asked else ""
 
     def finish(self) -> None:
         """Nothing is waited for any more."""
@@ -122,6 +170,8 @@ class _Order:
         for timer in self.timers:
             if timer.active():
                 timer.cancel()
+        if self.care is not None and self.care.running:
+            self.care.stop()
         self.done.callback(Outcome(tuple(self.failures), tuple(self.waiting.values())))
 
 
@@ -132,7 +182,9 @@ class Commander:
     backend: ITaskBackend
     clock: IReactorTime
     pace: Pace
+    abilities: Abilities
     _orders: dict[str, _Order] = field(init=False, factory=dict)
+    _log: Logger = field(init=False, factory=Logger)
 
     async def transition(
         self,
@@ -147,13 +199,11 @@ class Commander:
         those of which nobody knows yet, when a critical one has failed."""
         if not tasks:
             return Outcome(())
-        order = self._open(step.event, tasks, step.destination)
-        order.waits_for_all = waits_for_all
-        order.timers.append(self.clock.callLater(timeout_s, order.expire, timeout_s))
+        order_id = new_xid()
 
         def encode(task: Task) -> bytes:
             return TransitionCommand(
-                id=order.id,
+                id=order_id,
                 environment_id=environment_id,
                 timeout_ns=int(timeout_s * NANOSECONDS),
                 arguments=dict(arguments(task)),
@@ -163,7 +213,13 @@ class Commander:
                 destination=step.destination.name,
             ).encode()
 
-        return await self._send(order, tasks, encode)
+        order = self._open(order_id, step.event, tasks, environment_id, encode, timeout_s)
+        order.destination = step.destination
+        order.waits_for_all = waits_for_all
+        order.timers.append(self.clock.callLater(timeout_s, order.expire, timeout_s))
+        for task in tasks:
+            task.order_id = order_id
+        return await self._send(order, tasks)
 
     async def trigger(
         self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str
@@ -172,21 +228,22 @@ class Commander:
         failed. Each hook has its own time limit."""
         if not tasks:
             return Outcome(())
-        order = self._open("hook", tasks)
-        for task in tasks:
-            seconds = timeout_s(task)
-            reason = f"timed out after {seconds:g} s"
-            order.timers.append(self.clock.callLater(seconds, order.fail, task, reason))
+        order_id = new_xid()
 
         def encode(task: Task) -> bytes:
             return TriggerHookCommand(
-                id=order.id,
+                id=order_id,
                 environment_id=environment_id,
                 timeout_ns=int(HOOK_START_TIMEOUT_S * NANOSECONDS),
                 targets=(target(task.agent_id, task.executor_id, task.id),),
             ).encode()
 
-        return await self._send(order, tasks, encode)
+        order = self._open(order_id, "hook", tasks, environment_id, encode, HOOK_START_TIMEOUT_S)
+        for task in tasks:
+            seconds = timeout_s(task)
+            reason = f"timed out after {seconds:g} s"
+            order.timers.append(self.clock.callLater(seconds, order.fail, task, reason))
+        return await self._send(order, tasks)
 
     # --- what comes back -------------------------------------------------------------------
 
@@ -204,6 +261,28 @@ class Commander:
             else:
                 # The reference's executor reports success also where it has done nothing.
                 order.fail(task, f"{order.what} left it in {response.state}")
+
+    def not_sent(self, order_id: str, task_id: str, reason: str) -> None:
+        """A command that was sent did not leave."""
+        order = self._orders.get(order_id)
+        task = order.waiting.get(task_id) if order is not None else None
+        if order is not None and task is not None:
+            self._hold(order, task, reason)
+
+    def asked(self, task: Task, response: CommandResponse) -> None:
+        """An executor has been asked about a command, and has no answer to it."""
+        order = self._orders.get(response.id)
+        if order is None or task.id not in order.waiting or task.id in order.held:
+            return
+        if response.output == AskAgainCommand.UNDER_WAY:
+            order.under_way.add(task.id)
+        elif response.output == AskAgainCommand.UNKNOWN:
+            self._log.warn(
+                "{what} of task {task} did not arrive and is sent again",
+                what=order.what,
+                task=task.describe(),
+            )
+            self._send_one(order, task)
 
     def hook_ended(self, task: Task, result: BasicTaskTerminated) -> None:
         """The process of a hook ended."""
@@ -227,9 +306,26 @@ class Commander:
 
     # --- inside ----------------------------------------------------------------------------
 
-    def _open(self, what: str, tasks: Sequence[Task], destination: State | None = None) -> _Order:
-        waiting = {task.id: task for task in tasks}
-        order = _Order(new_xid(), what, waiting, self._over, destination)
+    def _open(
+        self,
+        order_id: str,
+        what: str,
+        tasks: Sequence[Task],
+        environment_id: str,
+        encode: Callable[[Task], bytes],
+        timeout_s: float,
+    ) -> _Order:
+        pause_s = min(FIRST_DOUBT_S, timeout_s / DOUBTS)
+        order = _Order(
+            id=order_id,
+            what=what,
+            environment_id=environment_id,
+            waiting={task.id: task for task in tasks},
+            over=self._over,
+            encode=encode,
+            ask_at_s=self.clock.seconds() + pause_s,
+            ask_pause_s=pause_s,
+        )
         self._orders[order.id] = order
         return order
 
@@ -240,9 +336,7 @@ class Commander:
     def _over(self, order: _Order) -> None:
         del self._orders[order.id]
 
-    async def _send(
-        self, order: _Order, tasks: Sequence[Task], encode: Callable[[Task], bytes]
-    ) -> Outcome:
+    async def _send(self, order: _Order, tasks: Sequence[Task]) -> Outcome:
         groups: dict[str, list[Task]] = {}
         for task in tasks:
             groups.setdefault(task.executor_id, []).append(task)
@@ -251,21 +345,98 @@ class Commander:
                 for task in group:
                     if order.done.called:
                         break
-                    self._send_one(order, task, encode)
+                    self._send_one(order, task)
                     await self.pace.breathe()
+            if not order.done.called:
+                self._take_care(order)
             return await order.done
         finally:
             # Cancelled, or failed to send: nobody waits any more.
             order.finish()
 
-    def _send_one(self, order: _Order, task: Task, encode: Callable[[Task], bytes]) -> None:
+    def _send_one(self, order: _Order, task: Task) -> None:
         if not task.living:
             order.fail(task, f"has ended: {task.end}" if task.end else "is not running")
             return
+        order.held.pop(task.id, None)
         try:
-            self.backend.send(task.agent_id, task.executor_id, encode(task))
+            self.backend.send(task.agent_id, task.executor_id, order.encode(task))
+        except OutOfReach as error:
+            if task.given_up:
+                order.fail(task, f"cannot be told: {error.message}")
+            else:
+                self._hold(order, task, error.message)
         except AliecsError as error:
             order.fail(task, f"cannot be told: {error.message}")
+
+    # --- what does not arrive --------------------------------------------------------------
+
+    def _hold(self, order: _Order, task: Task, reason: str) -> None:
+        if not order.held_since_s:
+            self._log.warn(
+                "{what} is held back for up to {seconds:g} s: {reason}",
+                what=order.what,
+                seconds=HOLD_S,
+                reason=reason,
+            )
+        order.held[task.id] = reason
+        order.held_since_s.setdefault(task.id, self.clock.seconds())
+
+    def _take_care(self, order: _Order) -> None:
+        order.care = LoopingCall(self._look_after, order)
+        order.care.clock = self.clock
+        order.care.start(LOOK_S, now=False).addErrback(
+            lambda failure: self._log.failure("looking after {what}", failure, what=order.what)
+        )
+
+    async def _look_after(self, order: _Order) -> None:
+        now_s = self.clock.seconds()
+        if order.held:
+            await self._send_held(order, now_s)
+        if now_s >= order.ask_at_s:
+            order.ask_at_s = now_s + order.ask_pause_s
+            order.ask_pause_s = min(2 * order.ask_pause_s, LAST_DOUBT_S)
+            await self._ask_after(order)
+
+    async def _send_held(self, order: _Order, now_s: float) -> None:
+        """Try again, once for each executor that still cannot be reached."""
+        closed: dict[str, str] = {}
+        for task_id in tuple(order.held):
+            task = order.waiting.get(task_id)
+            if order.done.called or task is None:
+                order.held.pop(task_id, None)
+                continue
+            if task.executor_id not in closed:
+                self._send_one(order, task)
+            else:
+                order.held[task_id] = closed[task.executor_id]
+            reason = order.held.get(task_id)
+            if reason is None:
+                await self.pace.breathe()
+                continue
+            closed[task.executor_id] = reason
+            if now_s >= order.held_since_s[task_id] + HOLD_S:
+                order.fail(task, f"cannot be told, it was tried for {HOLD_S:g} s: {reason}")
+        if not order.held and not order.done.called:
+            self._log.info("{what} was held back and is sent now", what=order.what)
+
+    async def _ask_after(self, order: _Order) -> None:
+        """Ask executors what became of what they have not answered."""
+        for task in tuple(order.waiting.values()):
+            if order.done.called:
+                return
+            able = self.abilities.has(task.executor_id, ASK_AGAIN)
+            if not able or task.id in order.held or task.id not in order.waiting:
+                continue
+            question = AskAgainCommand(
+                id=order.id,
+                environment_id=order.environment_id,
+                targets=(target(task.agent_id, task.executor_id, task.id),),
+            )
+            order.asked.add(task.id)
+            with suppress(AliecsError):
+                self.backend.send(task.agent_id, task.executor_id, question.encode())
+            await self.pace.breathe()
 
 
 def _hook_failure(result: BasicTaskTerminated) -> str:

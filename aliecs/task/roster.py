@@ -44,24 +44,28 @@ from aliecs.protocol.message import (
     ReportUsageCommand,
     TaskLogCommand,
     TaskUsageMessage,
+    decode_command_header,
     decode_executor_message,
     target,
 )
 from aliecs.task.ability import Abilities
-from aliecs.task.command import Commander, Outcome, TaskTransition
+from aliecs.task.command import ASK_AGAIN, Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.drain import Drain, Drains
 from aliecs.task.killing import Killer
 from aliecs.task.pace import Pace
 from aliecs.task.placement import MACHINE, unmet_constraint
 from aliecs.task.question import Questions
-from aliecs.task.task import Phase, Task, TaskEnd
+from aliecs.task.task import Phase, Task, TaskEnd, TaskOwner
 from aliecs.task.usage import Usage
 
 KILL_DEADLINE_S = 40.0
 """Longer than the slowest kill sequence of an executor (26 s)."""
 
 IDLE_SWEEP_S = 5.0
+
+AWAY_KILL_DEADLINE_S = 3.0
+"""For tasks on a host that is out of reach, which end when it is back."""
 
 CLEANER_DEADLINE_S = 30.0
 """How long the shared memory cleaner of one host may take."""
@@ -127,7 +131,7 @@ class Roster:
         self._abilities = Abilities(self.clock)
         self._questions = Questions(self.backend, self.clock, self._abilities)
         self._killer = Killer(self.backend, self.clock, self._abilities)
-        self._commander = Commander(self.backend, self.clock, self.pace)
+        self._commander = Commander(self.backend, self.clock, self.pace, self._abilities)
         self._deployer = Deployer(
             backend=self.backend,
             hosts=self.hosts,
@@ -214,19 +218,21 @@ class Roster:
     async def kill(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], Sequence[Task]]:
         """End tasks and wait until they have ended. Gives those that did, and those that did not
         within the deadline: they are gone as soon as their host says so."""
-        waiting: list[Deferred[None]] = []
+        waiting: dict[float, list[Deferred[None]]] = {KILL_DEADLINE_S: [], AWAY_KILL_DEADLINE_S: []}
         for task in tasks:
             self._killer.begin(task)
             if task.living:
                 ended: Deferred[None] = Deferred()
                 self._ends.setdefault(task.id, []).append(ended)
-                waiting.append(ended)
+                is_away = task.unreachable_since_s is not None
+                waiting[AWAY_KILL_DEADLINE_S if is_away else KILL_DEADLINE_S].append(ended)
             await self.pace.breathe()
-        overdue = self.clock.callLater(KILL_DEADLINE_S, self._give_up_waiting, tuple(waiting))
-        for ended in waiting:
-            await ended
-        if overdue.active():
-            overdue.cancel()
+        for deadline_s, several in waiting.items():
+            overdue = self.clock.callLater(deadline_s, self._give_up_waiting, tuple(several))
+            for ended in several:
+                await ended
+            if overdue.active():
+                overdue.cancel()
         killed = [task for task in tasks if not task.living]
         left = [task for task in tasks if task.living]
         for task in killed:
@@ -245,7 +251,7 @@ class Roster:
         ]
         killed, left = await self.kill(chosen)
         if left:
-            names = ", ".join(task.describe() for task in left)
+            names = ", ".join(task.describe_survivor() for task in left)
             raise Unavailable(f"could not kill some tasks: {names}")
         return killed, self.tasks()
 
@@ -328,9 +334,15 @@ class Roster:
             self._device_event(message)
         elif isinstance(message, TaskUsageMessage):
             self._note_usage(message)
-        elif isinstance(message, ExecutorAnnouncement):
+        else:
             self._abilities.announced(executor_id, message)
             self._ask_for_usage(agent_id, executor_id, message)
+
+    def message_not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
+        """See `ITaskObserver`. A question is asked again by itself."""
+        header = decode_command_header(message)
+        if header is not None and header.name != ASK_AGAIN:
+            self._commander.not_sent(header.id, header.task_id, reason)
 
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         """See `ITaskObserver`."""
@@ -342,9 +354,14 @@ class Roster:
     def agent_unreachable(self, agent_id: str, host: str, reason: str) -> None:
         """See `ITaskObserver`."""
         now_s = self.clock.seconds()
+        owners: dict[TaskOwner, list[Task]] = {}
         for task in self._tasks.values():
             if task.agent_id == agent_id and task.living and task.unreachable_since_s is None:
                 task.unreachable_since_s = now_s
+                if task.owner is not None:
+                    owners.setdefault(task.owner, []).append(task)
+        for owner, tasks in owners.items():
+            owner.host_away(host, tasks, reason, self.agent_grace_s)
         if agent_id not in self._graces:
             self._graces[agent_id] = self.clock.callLater(
                 self.agent_grace_s, self._grace_is_over, agent_id, host, reason
@@ -358,9 +375,16 @@ class Roster:
             if grace.active():
                 grace.cancel()
             self._log.info("host {host} is back", host=host)
+        now_s = self.clock.seconds()
+        owners: dict[TaskOwner, float] = {}
         for task in self._tasks.values():
-            if task.agent_id == agent_id:
+            if task.agent_id == agent_id and task.unreachable_since_s is not None:
+                if task.owner is not None:
+                    owners[task.owner] = now_s - task.unreachable_since_s
                 task.unreachable_since_s = None
+                task.given_up = False
+        for owner, away_s in owners.items():
+            owner.host_returned(host, away_s)
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -442,7 +466,13 @@ class Roster:
         task = self._tasks.get(response.task_id)
         if task is None:
             return
-        if response.name == "MesosCommand_Transition" and response.state:
+        if response.name == ASK_AGAIN:
+            self._commander.asked(task, response)
+            return
+        # Messages may come twice, late, and in another order than they were sent.
+        task.pid = response.pid or task.pid
+        is_last_word = response.id == task.order_id and task.phase is not Phase.ENDED
+        if response.name == "MesosCommand_Transition" and response.state and is_last_word:
             self._set_state(task, State.parse(response.state))
         self._commander.answered(task, response)
 
@@ -472,6 +502,9 @@ class Roster:
         if task is None:
             return
         if isinstance(event, BasicTaskTerminated):
+            if event.timestamp and event.timestamp == task.terminated:
+                return
+            task.terminated = event.timestamp
             self._tell(task, status=event.final_mesos_state)
             self._commander.hook_ended(task, event)
             if task.owner is not None:
@@ -491,6 +524,7 @@ class Roster:
         for task in tuple(self._tasks.values()):
             if task.agent_id != agent_id or task.unreachable_since_s is None or not task.living:
                 continue
+            task.given_up = True
             why = f"host {host} has been out of reach for {self.agent_grace_s:g} s: {reason}"
             if task.owner is not None:
                 self._set_state(task, State.ERROR)

@@ -10,7 +10,7 @@ without is idle.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from attrs import define, field, frozen
@@ -91,6 +91,13 @@ class TaskOwner(Protocol):
     def task_ended(self, task: Task) -> None:
         """`task.end` says how; state and status were told before."""
 
+    def host_away(self, host: str, tasks: Sequence[Task], reason: str, grace_s: float) -> None:
+        """A host with these tasks of the owner is out of reach; they may well go on, and count as
+        lost after `grace_s` more seconds."""
+
+    def host_returned(self, host: str, away_s: float) -> None:
+        """A host with tasks of the owner is back, after so long."""
+
     def task_unreachable(self, task: Task, reason: str) -> None:
         """The host of the task has been out of reach for longer than it may."""
 
@@ -134,7 +141,14 @@ class Task:
     status: Status = Status.INACTIVE
     pid: int = 0
     end: TaskEnd | None = None
+    order_id: str = ""
+    """The last transition that it was told to make: what answers to older ones say of its state is
+    no longer so."""
+    terminated: str = ""
+    """The timestamp by which the end of its last process was told, where that is no end of it."""
     unreachable_since_s: float | None = None
+    given_up: bool = False
+    """Its host has been out of reach for longer than it may, and is not back yet."""
     idle_since_s: float | None = None
     usage: Usage | None = None
 
@@ -182,4 +196,15 @@ class Task:
 
     def describe(self) -> str:
         """`<role> (host <host>, task <id>)`, for messages."""
-        return f"{self.short_name} (host {self.host}, task {self.id})"
+        return self._describe(self.short_name)
+
+    def _describe(self, name: str) -> str:
+        return f"{name} (host {self.host}, task {self.id})"
+
+    def describe_survivor(self, name: str = "") -> str:
+        """The same of a task that was to end, with the reason why it has not; under the name that
+        it had before it was released."""
+        text = self._describe(name or self.short_name)
+        if self.unreachable_since_s is None:
+            return text
+        return f"{text}: its host is out of reach, it is ended when that is back"

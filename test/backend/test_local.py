@@ -77,6 +77,9 @@ class Observer:
     def executor_message(self, agent_id: str, executor_id: str, data: bytes) -> None:
         self.messages.append(decode_executor_message(data))
 
+    def message_not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
+        self.events.append(f"not sent to {executor_id}")
+
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         self.events.append(f"lost {host}")
 

@@ -12,7 +12,7 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from test.end_to_end.mesos import MesosCoreCase
+from test.end_to_end.mesos_case import MesosCoreCase
 from test.end_to_end.test_demo_workflow import accounts_of
 from test.end_to_end.workflows import BASE
 

@@ -1,7 +1,8 @@
 """A repository of workflows whose tasks can be told to misbehave.
 
 Texts by path, for `RunningCore(workflows=...)`. `pair` is one critical and one other puppet, with
-hooks that a variable turns into long ones; what its puppets do is said by variables as well.
+hooks that a variable turns into long ones; what its puppets do is said by variables as well. `duo`
+is the same without hooks.
 """
 
 from __future__ import annotations
@@ -85,11 +86,41 @@ roles:
     task: {{load: shell, trigger: before_START_ACTIVITY, timeout: 20s, critical: false}}
 """
 
+DUO = f"""\
+name: duo
+defaults:
+  deploy_timeout: 20s
+  host: one
+  needed_options: ""
+  needed_start_s: "0"
+  needed_on_start: ""
+  other_options: ""
+  other_start_s: "0"
+  other_on_start: ""
+{QUIET}
+roles:
+  - name: needed
+    constraints: [{{attribute: machine_id, value: "{{{{ host }}}}"}}]
+    vars:
+      options: "{{{{ needed_options }}}}"
+      start_s: "{{{{ needed_start_s }}}}"
+      on_start: "{{{{ needed_on_start }}}}"
+    task: {{load: puppet}}
+  - name: other
+    constraints: [{{attribute: machine_id, value: two}}]
+    vars:
+      options: "{{{{ other_options }}}}"
+      start_s: "{{{{ other_start_s }}}}"
+      on_start: "{{{{ other_on_start }}}}"
+    task: {{load: puppet, critical: false}}
+"""
+
 BASE = {
     "tasks/puppet.yaml": PUPPET,
     "tasks/easy-puppet.yaml": EASY_PUPPET,
     "tasks/shell.yaml": SHELL,
     "workflows/pair.yaml": PAIR,
+    "workflows/duo.yaml": DUO,
 }
 
 

@@ -26,8 +26,8 @@ from aliecs.backend.mesos.link import MasterLink
 from aliecs.backend.mesos.option import MesosOptions
 from aliecs.backend.mesos.retirement import Retirement
 from aliecs.backend.mesos.task import TaskBook
-from aliecs.backend.mesos.wire import HttpWire, Wire
-from aliecs.errors import AliecsError, Unavailable
+from aliecs.backend.mesos.wire import HttpWire, Unanswered, Wire
+from aliecs.errors import AliecsError, OutOfReach, Unavailable
 from aliecs.interfaces import (
     HostInfo,
     ITaskBackend,
@@ -205,17 +205,21 @@ class MesosBackend:
         host = self.hosts_known.get(agent_id)
         name = host.name if host is not None else agent_id
         if not self.link.is_subscribed:
-            raise Unavailable(f"{name} cannot be reached: no connection to a Mesos master")
+            raise OutOfReach(f"{name} cannot be reached: no connection to a Mesos master")
         if self.hosts_known.has_ended(executor_id):
             raise Unavailable(f"executor {executor_id} of {name} has ended")
         if host is not None and host.is_away:
-            raise Unavailable(f"{name} is out of reach: {host.away_reason}")
+            raise OutOfReach(f"{name} is out of reach: {host.away_reason}")
         sent = self._order(call.message(agent_id, executor_id, message), agent_id)
-        sent.addErrback(self._message_failed, name)
+        sent.addErrback(self._message_failed, name, executor_id, message)
 
-    def _message_failed(self, failure: Any, name: str) -> None:
+    def _message_failed(self, failure: Any, name: str, executor_id: str, message: bytes) -> None:
+        reason = failure.getErrorMessage()
+        if failure.check(Unanswered) is None:
+            self.keeper.not_sent(executor_id, message, f"{name} cannot be reached: {reason}")
+            return
         log.warn("a message to the executor of {host} may not have arrived: {error}",
-                 host=name, error=failure.getErrorMessage())  # fmt: skip
+                 host=name, error=reason)  # fmt: skip
 
     async def reconcile(self, tasks: Mapping[str, str]) -> None:
         """See `ITaskBackend`. Without a master they are asked for as soon as there is one."""

@@ -8,6 +8,7 @@ go into one call, whose resources have been subtracted here before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -36,7 +37,8 @@ PATIENCE_S = 1.5
 """A master makes its offers once a second."""
 FIRST_PATIENCE_S = 5.0
 """How long to wait where no host was ever seen."""
-CONNECTION_PATIENCE_S = 5.0
+CONNECTION_PATIENCE_S = 15.0
+"""How long to wait for a master that is away."""
 
 log = Logger()
 
@@ -147,20 +149,20 @@ class OfferDesk:
 
     async def gather(self) -> Sequence[Offer]:
         """See `ITaskBackend.gather_offers`. Raises `Unavailable` without a master."""
-        await self._until(lambda: self._is_open, CONNECTION_PATIENCE_S)
-        self._check_open()
-        begun_s = self.clock.seconds()
-        if self._is_missing():
-            await self._revive()
-        patience_s = PATIENCE_S if len(self.hosts) else FIRST_PATIENCE_S
-        await self._until(lambda: self._has_all(begun_s), patience_s)
-        self._check_open()
+        deadline_s = self.clock.seconds() + CONNECTION_PATIENCE_S
+        while True:
+            await self._until(lambda: self._is_open, deadline_s - self.clock.seconds())
+            if not self._is_open:
+                raise Unavailable("there is no connection to a Mesos master, and so no offers")
+            begun_s = self.clock.seconds()
+            if self._is_missing():
+                await self._revive()
+            patience_s = PATIENCE_S if len(self.hosts) else FIRST_PATIENCE_S
+            await self._until(partial(self._has_all, begun_s), patience_s)
+            if self._is_open:
+                break
         self._wanted_until_s = self.clock.seconds() + KEEP_S
         return self.book.lend(self._make_loan)
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise Unavailable("there is no connection to a Mesos master, and so no offers")
 
     def take_back(self, offers: Sequence[Offer]) -> None:
         """See `ITaskBackend.decline`: they are kept for the next who asks, or declined soon."""

@@ -100,6 +100,10 @@ class TaskKeeper:
             event.data,
         )
 
+    def not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
+        """A message to an executor has not left."""
+        self._observe(self.observer.message_not_sent, executor_id, message, reason)
+
     def failure(self, event: Event.Failure) -> None:
         """An executor has ended, or there is no contact to an agent."""
         agent_id, executor_id = event.agent_id.value, event.executor_id.value
@@ -290,12 +294,15 @@ def _reported(failure: Any, kind: str) -> None:
 
 def _update(status: TaskStatus, agent_id: str) -> TaskUpdate:
     reason = TaskStatus.Reason.Name(status.reason) if status.HasField("reason") else ""
+    message = status.message
+    if reason == "REASON_RECONCILIATION" and MesosState(status.state).is_terminal:
+        message = f"its host knows nothing of it, the launch or the end was lost ({message})"
     return TaskUpdate(
         task_id=status.task_id.value,
         state=MesosState(status.state),
         agent_id=agent_id,
         executor_id=status.executor_id.value,
-        message=status.message,
+        message=message,
         reason=reason,
         uuid=status.uuid,
         timestamp_s=status.timestamp,

@@ -25,8 +25,9 @@ from aliecs.protocol.mesos_scheduler_pb2 import Call, Event
 from aliecs.protocol.recordio import RecordReader
 
 FIRST_PAUSE_S = 0.5
-LAST_PAUSE_S = 15.0
-STEADY_S = 10.0
+LAST_PAUSE_S = 5.0
+"""Well below what a command may wait for a master."""
+STEADY_S = 3.0
 """A subscription that lasted so long was a good one; the pause before the next is short."""
 SILENCES = 3.0
 """Heartbeats that may be missing."""

@@ -154,6 +154,9 @@ class Observer:
     def executor_message(self, agent_id: str, executor_id: str, data: bytes) -> None:
         self.messages.append((agent_id, executor_id, data))
 
+    def message_not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
+        self.events.append(("message_not_sent", executor_id, reason))
+
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         self.events.append(("executor_lost", agent_id, executor_id, host, reason))
 
@@ -221,6 +224,13 @@ class House:
         if hasattr(results[0], "raiseException"):
             results[0].raiseException()
         return results[0]
+
+    def result(self, waiting: Deferred[Any]) -> Any:
+        """The result of something that has ended."""
+        results: list[Any] = []
+        waiting.addCallback(results.append)
+        (result,) = results
+        return result
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from aliecs.backend.mesos.wire import Reply, Unanswered
-from aliecs.errors import Unavailable
+from aliecs.errors import OutOfReach, Unavailable
 from aliecs.interfaces import ITaskBackend, MesosState, Offer
 from aliecs.protocol import mesos_pb2
 from aliecs.protocol.mesos_scheduler_pb2 import Call, Event
@@ -326,7 +326,37 @@ def test_offers_cannot_be_had_without_a_master() -> None:
     house.master.open_answer = lambda url: Unavailable("nobody listens")
     house.master.stream.cut()
     with pytest.raises(Unavailable, match="no connection to a Mesos master"):
-        house.run(house.backend.gather_offers(), 8.0)
+        house.run(house.backend.gather_offers(), 16.0)
+
+
+def test_who_gathers_waits_for_a_master_that_comes_back() -> None:
+    house = House().start()
+    house.master.stream.cut()
+    house.master.open_answer = lambda url: Unavailable("nobody listens")
+    offers = Deferred.fromCoroutine(house.backend.gather_offers())
+    house.pass_time(8)
+    house.master.open_answer = lambda url: None
+    house.pass_time(6)
+    house.master.offer(piece("offer-1"))
+    house.pass_time(1)
+    assert [offer.host for offer in house.result(offers)] == ["host1"]
+
+
+def test_messages_that_cannot_be_sent_are_told_from_those_that_may_have_arrived() -> None:
+    house = House().start()
+    house.launch_one()
+    house.master.answer = lambda call: Unavailable("no way")
+    house.backend.send("agent-1", "executor-1", b"first")
+    house.pass_time(20)
+    assert [event[:2] for event in house.observer.events] == [("message_not_sent", "executor-1")]
+    house.master.answer = lambda call: Unanswered("no answer")
+    house.backend.send("agent-1", "executor-1", b"second")
+    house.pass_time(1)
+    assert len(house.observer.events) == 1
+    house.master.open_answer = lambda url: Unavailable("nobody listens")
+    house.pass_time(1)
+    with pytest.raises(OutOfReach, match="no connection to a Mesos master"):
+        house.backend.send("agent-1", "executor-1", b"third")
 
 
 def test_two_who_gather_do_not_get_the_same() -> None:

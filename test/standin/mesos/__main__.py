@@ -24,6 +24,7 @@ from twisted.internet.task import react
 
 from test.standin.mesos.cluster import ATTRIBUTES, RESOURCES, Cluster
 from test.standin.mesos.control import Control
+from test.standin.mesos.pace import Times
 
 
 def arguments() -> argparse.Namespace:
@@ -36,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--attributes", default=ATTRIBUTES, help="{number} is the agent's")
     parser.add_argument("--replicated", action="store_true", help="masters remember agents")
     parser.add_argument("--speed", type=float, default=1.0, help="how much faster time passes")
+    parser.add_argument("--times", default="{}", help="JSON: see `pace.Times`")
     parser.add_argument("--work-dir", type=Path, help="for sandboxes (default: a temporary folder)")
     parser.add_argument("--addresses", type=Path, help="the file for the addresses")
     parser.add_argument("--principal", help="with --secret: whom masters let call")
@@ -47,8 +49,9 @@ async def run(options: argparse.Namespace, work_dir: Path) -> None:
     """Start everything and tell where it is."""
     credentials = {options.principal: options.secret} if options.principal else {}
     cluster = Cluster(
-        reactor, work_dir, options.speed, is_replicated=options.replicated, credentials=credentials
-    )
+        reactor, work_dir, options.speed, Times(**json.loads(options.times)),
+        is_replicated=options.replicated, credentials=credentials,
+    )  # fmt: skip
     over: Deferred[None] = Deferred()
     whole: Any = reactor
     whole.addSystemEventTrigger(
