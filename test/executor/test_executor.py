@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -103,7 +104,10 @@ def free_port() -> int:
 @functools.cache
 def warm_up() -> None:
     """gRPC keeps descriptors while there is any channel: here, from now on, so that they do not
-    come and go with those of a test."""
+    come and go with those of a test. It looks for a loop, which `asyncio.run` in a test before this
+    has taken away."""
+    loop: Any = reactor
+    asyncio.set_event_loop(loop._asyncioEventloop)
     grpc.aio.init_grpc_aio()
 
 
