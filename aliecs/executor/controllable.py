@@ -77,8 +77,8 @@ class ControllableTask(Task):
     _signalled = False
     _is_unanswered = False
     """The last step was not answered in time."""
-    _late: TransitionCommand | None = None
-    """The transition of which it was a part, until there is another one."""
+    _following: Deferred[None] | None = None
+    """The look at a task that did not answer in time."""
     _task_pid = 0
     """The process id that the task itself tells: behind a shell it is not the one we started."""
 
@@ -116,6 +116,7 @@ class ControllableTask(Task):
         if trouble and not self._killing and not self.process.ended.happened:
             self.run(self._signal_to_end(self.process), "the clean-up")
         end = await self.process.ended.wait()
+        self._look_no_more()
         # First of all: a transition that waits for the same end answers after this.
         self._report_end(end, trouble)
         if self.client is not None:
@@ -250,12 +251,18 @@ class ControllableTask(Task):
         )
         deadline_s = command.timeout_s or self.surroundings.times.command_s
         async with self._moving:
-            self._late = None
+            self._look_no_more()
             outcome = await self._move(self.client, order, deadline_s)
-            if outcome.error and self._is_unanswered:
-                self._late = command
-                self.run(self._follow(self.client, command, outcome), "the late answer")
+            lives = self.process is not None and not self.process.ended.happened
+            if outcome.error and self._is_unanswered and lives and not self._killing:
+                following = self._follow(self.client, command, outcome)
+                self._following = self.run(following, "the late answer")
             return outcome
+
+    def _look_no_more(self) -> None:
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
 
     async def _follow(
         self, client: OccClient, command: TransitionCommand, outcome: Outcome
@@ -266,14 +273,14 @@ class ControllableTask(Task):
         deadline = clock.seconds() + times.late_s
         told = outcome.state
         while told != command.destination and clock.seconds() < deadline:
-            await pause(clock, times.late_poll_s)
-            if self._late is not command or self.client is not client or self._killing:
-                return
             try:
+                await pause(clock, times.late_poll_s)
                 state = self._our_state((await client.get_state(times.get_state_s)).state)
+            except CancelledError:
+                return
             except OccError:
                 continue
-            if state and state != told and self._late is command:
+            if state and state != told:
                 told = state
                 error = f"{command.event} was not answered in time, the task is in {state} now"
                 log.info("task {task}: {error}", task=self.task_id, error=error)
@@ -343,6 +350,7 @@ class ControllableTask(Task):
         if self._killing:
             return
         self._killing = True
+        self._look_no_more()
         if self._starting is not None:
             self._starting.cancel()
             if self.process is not None:

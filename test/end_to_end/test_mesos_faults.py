@@ -379,6 +379,17 @@ def test_messages_do_not_arrive_as_they_were_sent(core: MesosCore) -> None:
     core.destroy(environment_id)
 
 
+def test_the_end_of_a_hook_is_lost(core: MesosCore) -> None:
+    environment = core.create(core.template("pair"))
+    # That it was started, and that it has ended: of both hooks.
+    core.cluster.misbehave("ignore", "MESSAGE", "two", count=4)
+    assert core.control(environment.id, "START_ACTIVITY").state == "RUNNING"
+    record = core.record(environment.id)
+    assert not record.HasField("cause")
+    assert not record.warnings
+    core.destroy(environment.id, allowInRunningState=True)
+
+
 UPDATES = {
     "lost": ("lose", {"count": 1}),
     "doubled": ("double", {"count": 4}),
