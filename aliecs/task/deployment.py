@@ -34,6 +34,10 @@ PATIENCE_S = 5.0
 ROUND_S = 0.5
 """Time between two rounds."""
 
+PLACED_AT_ONCE = 1000
+"""More tasks are placed in a thread, since it takes some microseconds for each. Until that is done
+nobody else has the offers; so small deployments are not made to wait for each other."""
+
 LAUNCHED_TOGETHER = 1000
 """Tasks that are prepared before the first of them is launched: some hosts already start theirs
 while those of others are made."""
@@ -156,10 +160,11 @@ class Deployer:
         offers = await self.backend.gather_offers()
         used: list[Offer] = []
         try:
-            # In a thread: it is pure, and for 100,000 tasks it takes its time.
-            placement = await deferToThread(
-                _place, tuple(pending.items()), offers, self.hosts()
-            )
+            wanted = tuple(pending.items())
+            if len(wanted) <= PLACED_AT_ONCE:
+                placement = _place(wanted, offers, self.hosts())
+            else:
+                placement = await deferToThread(_place, wanted, offers, self.hosts())
             used = _distinct([placed.offer for placed in placement.placed])
         finally:
             kept = {offer.offer_id for offer in used}
