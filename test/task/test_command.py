@@ -18,10 +18,12 @@ from aliecs.protocol.message import (
     AskAgainCommand,
     CommandResponse,
     ControlMode,
+    ExecutorAnnouncement,
     TransitionCommand,
     TriggerHookCommand,
     decode_command,
 )
+from aliecs.task.ability import Abilities
 from aliecs.task.command import ASK_AGAIN, HOLD_S, START, Commander, Outcome
 from aliecs.task.pace import Pace
 from aliecs.task.task import Phase, Task, TaskEnd
@@ -77,7 +79,9 @@ class House:
         self.clock = Clock()
         self.backend = Backend()
         backend: Any = self.backend
-        self.commander = Commander(backend, self.clock, Pace(self.clock, lambda: 0.0))
+        self.abilities = Abilities(self.clock)
+        pace = Pace(self.clock, lambda: 0.0)
+        self.commander = Commander(backend, self.clock, pace, self.abilities)
         self.outcomes: list[Outcome] = []
 
     def start(self, *tasks: Task) -> House:
@@ -89,6 +93,9 @@ class House:
         order = self.commander.trigger(tasks, lambda task: TIMEOUT_S, "environment")
         Deferred.fromCoroutine(order).addCallback(self.outcomes.append)
         return self
+
+    def announced(self, *commands: str) -> None:
+        self.abilities.announced("executor", ExecutorAnnouncement(commands=commands))
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):
@@ -186,7 +193,7 @@ def test_what_did_not_leave_is_held_back_too() -> None:
 
 def test_an_executor_that_can_is_asked_after_what_it_does_not_answer() -> None:
     house, task = House(), make_task("a")
-    house.commander.announced("executor", [ASK_AGAIN])
+    house.announced(ASK_AGAIN)
     house.start(task)
     house.pass_time(4.5)
     assert len(house.backend.sent) == 1
@@ -204,7 +211,7 @@ def test_an_executor_that_can_is_asked_after_what_it_does_not_answer() -> None:
 
 def test_an_executor_that_does_not_answer_either_is_told() -> None:
     house, task = House(), make_task("a")
-    house.commander.announced("executor", [ASK_AGAIN])
+    house.announced(ASK_AGAIN)
     house.start(task)
     house.pass_time(TIMEOUT_S + 1)
     assert house.failures == [
@@ -215,7 +222,7 @@ def test_an_executor_that_does_not_answer_either_is_told() -> None:
 @pytest.mark.parametrize("announced", [[], ["AliecsCommand_TaskLog"]])
 def test_other_executors_are_not_asked(announced: list[str]) -> None:
     house, task = House(), make_task("a")
-    house.commander.announced("executor", announced)
+    house.announced(*announced)
     house.start(task)
     house.pass_time(TIMEOUT_S + 1)
     assert len(house.backend.sent) == 1
@@ -224,7 +231,7 @@ def test_other_executors_are_not_asked(announced: list[str]) -> None:
 
 def test_a_command_that_never_arrived_is_sent_again() -> None:
     house, task = House(), make_task("a")
-    house.commander.announced("executor", [ASK_AGAIN])
+    house.announced(ASK_AGAIN)
     house.start(task)
     house.pass_time(5.5)
     command, question = house.backend.sent
@@ -240,8 +247,8 @@ def test_a_command_that_never_arrived_is_sent_again() -> None:
 
 def test_an_executor_that_was_lost_is_not_asked() -> None:
     house, task = House(), make_task("a", critical=False)
-    house.commander.announced("executor", [ASK_AGAIN])
-    house.commander.executor_lost("executor")
+    house.announced(ASK_AGAIN)
+    house.abilities.forget("executor")
     house.start(task)
     house.pass_time(TIMEOUT_S + 1)
     assert len(house.backend.sent) == 1
@@ -249,7 +256,7 @@ def test_an_executor_that_was_lost_is_not_asked() -> None:
 
 def test_hooks_are_held_back_and_asked_after_as_well() -> None:
     house, task = House(), make_task("a")
-    house.commander.announced("executor", [ASK_AGAIN])
+    house.announced(ASK_AGAIN)
     house.backend.trouble = OutOfReach("no master")
     house.trigger(task)
     house.pass_time(1)
