@@ -88,6 +88,9 @@ class AgentEvents(Protocol):
     def message(self, data: bytes) -> None:
         """A control message."""
 
+    def asked_who(self) -> None:
+        """The core wants to know what we can do."""
+
     def shutdown(self) -> None:
         """End everything."""
 
@@ -140,6 +143,11 @@ class AgentSession:
             await self._all_said.within(FAREWELL_S, self.clock)
         if self._connection is not None:
             self._connection.close()
+
+    @property
+    def core_is_ours(self) -> bool:
+        """True where the core is known to be of our kind: it combines its messages."""
+        return self._combines
 
     @property
     def is_heard(self) -> bool:
@@ -298,6 +306,8 @@ class AgentSession:
         except InvalidInput as error:
             log.error("{error}", error=error.message)
             return
+        if not messages:
+            self.events.asked_who()
         for message in messages:
             self.events.message(message)
 

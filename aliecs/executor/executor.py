@@ -196,6 +196,10 @@ class Executor:
             executor=self._settings.executor_id,
             host=self._host,
         )
+        self.asked_who()
+
+    def asked_who(self) -> None:
+        """See `AgentEvents`."""
         self._send(
             ExecutorAnnouncement(version=ExecutorAnnouncement.VERSION, commands=_OWN_COMMANDS)
         )
@@ -297,7 +301,9 @@ class Executor:
         if isinstance(command, TransitionCommand):
             task = self._task(command)
             outcome = await task.transition(command)
-            self._respond(command, error=outcome.error, state=outcome.state, pid=task.pid)
+            # The reference's messages have no such field.
+            pid = task.pid if self._session.core_is_ours else 0
+            self._respond(command, error=outcome.error, state=outcome.state, pid=pid)
         elif isinstance(command, TriggerHookCommand):
             self._respond(command, error=await self._task(command).trigger())
         elif isinstance(command, TaskLogCommand):

@@ -39,7 +39,7 @@ _MESSAGES_BEGIN = b'{"_messageType":"' + MESSAGES.encode()
 
 
 def combine_commands(commands: Iterable[bytes]) -> bytes:
-    """Commands for one executor as one message; none at all says that this core takes the form."""
+    """Commands for one executor as one message; none at all asks it to announce itself."""
     return msgspec.json.encode(_Commands([msgspec.Raw(one) for one in commands]))
 
 

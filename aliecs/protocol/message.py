@@ -376,6 +376,14 @@ class TaskUsageMessage(ExecutorMessage, frozen=True, kw_only=True, tag="AliecsTa
     tasks: dict[str, TaskUsage] = field(default_factory=dict)
 
 
+_ANNOUNCEMENT_BEGINS = b'{"_messageType":"AliecsExecutor"'
+
+
+def announces(data: bytes) -> bool:
+    """True for what looks like an `ExecutorAnnouncement`, without reading it."""
+    return data.startswith(_ANNOUNCEMENT_BEGINS)
+
+
 AnyExecutorMessage = (
     CommandResponse | AnnounceTaskPid | DeviceEvent | ExecutorAnnouncement | TaskUsageMessage
 )

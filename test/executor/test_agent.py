@@ -85,6 +85,9 @@ class Heard:
     def message(self, data: bytes) -> None:
         self.what.append(f"message {data.decode()}")
 
+    def asked_who(self) -> None:
+        self.what.append("asked who")
+
     def shutdown(self) -> None:
         self.what.append("shutdown")
 

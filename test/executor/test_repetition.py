@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aliecs.protocol.combined import combine_commands
 from aliecs.protocol.message import (
     AnnounceTaskPid,
     AskAgainCommand,
@@ -28,7 +29,8 @@ class RepetitionTest(test_executor.ExecutorTest):
             targets=(target("agent", "executor", task_id),),
             **content,  # type: ignore[arg-type]
         )
-        self.message(command.encode())
+        # As a core of ours does, which is told more than the reference's.
+        self.message(combine_commands([command.encode()]))
 
     def configure(self, task_id: str, timeout_s: int = 5, **arguments: str) -> None:
         self.order(

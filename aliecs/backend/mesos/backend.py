@@ -24,6 +24,7 @@ from aliecs.backend.mesos.host import HostBook
 from aliecs.backend.mesos.keeper import TaskKeeper
 from aliecs.backend.mesos.link import MasterLink
 from aliecs.backend.mesos.option import MesosOptions
+from aliecs.backend.mesos.outbox import Outbox
 from aliecs.backend.mesos.retirement import Retirement
 from aliecs.backend.mesos.task import TaskBook
 from aliecs.backend.mesos.wire import HttpWire, Unanswered, Wire
@@ -36,9 +37,11 @@ from aliecs.interfaces import (
     Offer,
     TaskLaunch,
 )
+from aliecs.protocol.combined import separate
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.mesos_pb2 import FrameworkInfo
 from aliecs.protocol.mesos_scheduler_pb2 import Call, Event
+from aliecs.protocol.message import MessageError
 
 FRAMEWORK = "mesos_fid"
 """The name of the framework id in the memory; the reference's."""
@@ -74,6 +77,7 @@ class MesosBackend:
     desk: OfferDesk = field(init=False)
     keeper: TaskKeeper = field(init=False)
     retirement: Retirement = field(init=False)
+    outbox: Outbox = field(init=False)
     link: MasterLink = field(init=False)
     _care: LoopingCall = field(init=False)
     _writing: Deferred[None] | None = field(default=None, init=False)
@@ -134,6 +138,7 @@ class MesosBackend:
             self._order,
             self.keeper.ask_for_everything,
         )
+        self.outbox = Outbox(self._order, self._message_failed)
         self._care = LoopingCall(self._look_after)
         self._care.clock = self.reactor
 
@@ -210,10 +215,13 @@ class MesosBackend:
             raise Unavailable(f"executor {executor_id} of {name} has ended")
         if host is not None and host.is_away:
             raise OutOfReach(f"{name} is out of reach: {host.away_reason}")
-        sent = self._order(call.message(agent_id, executor_id, message), agent_id)
-        sent.addErrback(self._message_failed, name, executor_id, message)
+        self.outbox.send(agent_id, executor_id, message)
 
-    def _message_failed(self, failure: Any, name: str, executor_id: str, message: bytes) -> None:
+    def _message_failed(
+        self, agent_id: str, executor_id: str, message: bytes, failure: Any
+    ) -> None:
+        host = self.hosts_known.get(agent_id)
+        name = host.name if host is not None else agent_id
         reason = failure.getErrorMessage()
         if failure.check(Unanswered) is None:
             self.keeper.not_sent(executor_id, message, f"{name} cannot be reached: {reason}")
@@ -249,7 +257,7 @@ class MesosBackend:
         if event.type == Event.UPDATE:
             self.keeper.updated(event.update.status)
         elif event.type == Event.MESSAGE:
-            self.keeper.message(event.message)
+            self._heard(event.message)
         elif event.type == Event.OFFERS:
             for agent_id in {offer.agent_id.value for offer in event.offers.offers}:
                 self.keeper.seen(agent_id)
@@ -257,7 +265,21 @@ class MesosBackend:
         elif event.type == Event.RESCIND:
             self.desk.rescinded(event.rescind.offer_id.value)
         elif event.type == Event.FAILURE:
+            if event.failure.executor_id.value:
+                self.outbox.forget(event.failure.executor_id.value)
             self.keeper.failure(event.failure)
+
+    def _heard(self, event: Event.Message) -> None:
+        """An executor says one thing, or several."""
+        agent_id, executor_id = event.agent_id.value, event.executor_id.value
+        try:
+            messages = separate(event.data)
+        except MessageError as error:
+            log.error("executor {executor}: {error}", executor=executor_id, error=error.message)
+            return
+        for message in messages:
+            self.outbox.heard(executor_id, message)
+            self.keeper.message(agent_id, executor_id, message)
 
     def disconnected(self, reason: str) -> None:
         """See `LinkListener`."""

@@ -90,15 +90,10 @@ class TaskKeeper:
             if not self.tasks.has_executor(task.agent_id, task.executor_id):
                 self.hosts.not_started(task.agent_id, task.executor_id)
 
-    def message(self, event: Event.Message) -> None:
+    def message(self, agent_id: str, executor_id: str, message: bytes) -> None:
         """An executor says something."""
-        self.seen(event.agent_id.value)
-        self._observe(
-            self.observer.executor_message,
-            event.agent_id.value,
-            event.executor_id.value,
-            event.data,
-        )
+        self.seen(agent_id)
+        self._observe(self.observer.executor_message, agent_id, executor_id, message)
 
     def not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
         """A message to an executor has not left."""

@@ -144,6 +144,7 @@ class Observer:
         self.updates: list[TaskUpdate] = []
         self.messages: list[tuple[str, str, bytes]] = []
         self.events: list[tuple[str, ...]] = []
+        self.not_sent: list[tuple[str, bytes, str]] = []
         self.fails = False
 
     def task_status(self, update: TaskUpdate) -> None:
@@ -156,6 +157,7 @@ class Observer:
 
     def message_not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
         self.events.append(("message_not_sent", executor_id, reason))
+        self.not_sent.append((executor_id, message, reason))
 
     def executor_lost(self, agent_id: str, executor_id: str, host: str, reason: str) -> None:
         self.events.append(("executor_lost", agent_id, executor_id, host, reason))

@@ -10,7 +10,9 @@ from aliecs.backend.mesos.wire import Reply, Unanswered
 from aliecs.errors import OutOfReach, Unavailable
 from aliecs.interfaces import ITaskBackend, MesosState, Offer
 from aliecs.protocol import mesos_pb2
+from aliecs.protocol.combined import COMMANDS, combine_commands, combine_messages, separate
 from aliecs.protocol.mesos_scheduler_pb2 import Call, Event
+from aliecs.protocol.message import ExecutorAnnouncement
 from test.backend.mesos.house import House, MemoryOfTest, piece, status, task
 
 RUNNING = MesosState.TASK_RUNNING
@@ -598,7 +600,8 @@ def test_messages_go_both_ways() -> None:
     house = House().start()
     house.launch_one()
     house.backend.send("agent-1", "executor-1", b"\x00down")
-    (sent,) = house.master.of_type(Call.MESSAGE)
+    question, sent = house.master.of_type(Call.MESSAGE)
+    assert question.message.data == combine_commands([])
     assert sent.message.data == b"\x00down"
     assert (sent.message.agent_id.value, sent.message.executor_id.value) == (
         "agent-1", "executor-1",
@@ -610,6 +613,44 @@ def test_messages_go_both_ways() -> None:
     )
     house.master.stream.push(Event(type=Event.MESSAGE, message=up))
     assert house.observer.messages == [("agent-1", "executor-1", b"\xffup")]
+    # It is asked once; nothing was answered.
+    house.backend.send("agent-1", "executor-1", b"{}")
+    assert [one.message.data for one in house.master.of_type(Call.MESSAGE)[2:]] == [b"{}"]
+
+
+def say(house: House, data: bytes) -> None:
+    """An executor says something."""
+    message = Event.Message(
+        agent_id=mesos_pb2.AgentID(value="agent-1"),
+        executor_id=mesos_pb2.ExecutorID(value="executor-1"),
+        data=data,
+    )
+    house.master.stream.push(Event(type=Event.MESSAGE, message=message))
+
+
+def test_messages_to_an_executor_of_ours_go_together() -> None:
+    house = House().start()
+    house.launch_one()
+    say(house, ExecutorAnnouncement(version=1, commands=(COMMANDS,)).encode())
+    house.observer.messages.clear()
+    held: Deferred[Reply] = Deferred()
+    house.master.answer = lambda call: held
+    for data in (b'{"a":1}', b'{"b":2}', b'{"c":3}'):
+        house.backend.send("agent-1", "executor-1", data)
+    (first,) = house.master.of_type(Call.MESSAGE)
+    assert separate(first.message.data) == [b'{"a":1}']
+    house.master.answer = lambda call: Reply(202)
+    held.callback(Reply(202))
+    _, second = house.master.of_type(Call.MESSAGE)
+    assert separate(second.message.data) == [b'{"b":2}', b'{"c":3}']
+    # It answers likewise.
+    say(house, combine_messages([b'{"d":4}', b'{"e":5}']))
+    assert [data for _, _, data in house.observer.messages] == [b'{"d":4}', b'{"e":5}']
+    # What does not leave is told, one by one.
+    house.master.answer = lambda call: Reply(400, "no")
+    for data in (b'{"f":6}', b'{"g":7}'):
+        house.backend.send("agent-1", "executor-1", data)
+    assert [data for _, data, _ in house.observer.not_sent] == [b'{"f":6}', b'{"g":7}']
 
 
 @pytest.mark.parametrize(
