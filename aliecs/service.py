@@ -68,7 +68,7 @@ from aliecs.settings.layer import Layer, Sources, read_text
 from aliecs.settings.options import SettingsOptions
 from aliecs.settings.table import BY_NAME, Settings, fold
 from aliecs.settings.value import Host
-from aliecs.task.drain import Drains
+from aliecs.task.host import Drains, Hosts
 from aliecs.task.roster import Roster
 from aliecs.txgrpc.server import Server
 
@@ -184,7 +184,7 @@ class CoreParts:
             idle_ttl_s=settings.idle_task_ttl_s,
             reuse=settings.reuse_unlocked_tasks,
             usage_interval_s=settings.task_usage_interval_s,
-            drains=drains,
+            hosts=Hosts(backend, drains),
         )
         operations = Operations(identifiers)
         manager = Manager(

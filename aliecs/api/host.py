@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aliecs.errors import Conflict, InvalidInput, NotFound
 from aliecs.interfaces import HostInfo
 from aliecs.protocol import aliecs_v1_pb2
-from aliecs.task.drain import Drains
+from aliecs.task.host import Drains
 from aliecs.task.placement import MACHINE
 from aliecs.task.roster import Roster
 
@@ -20,12 +20,12 @@ async def hosts_reply(
     roster: Roster, request: aliecs_v1_pb2.ListHostsRequest
 ) -> aliecs_v1_pb2.ListHostsReply:
     """The hosts that are asked for. Raises `NotFound`."""
-    hosts: Sequence[HostInfo] = sorted(roster.hosts(), key=lambda host: host.name)
+    hosts: Sequence[HostInfo] = sorted(roster.hosts.all(), key=lambda host: host.name)
     if request.names:
         hosts = [find_host(hosts, name) for name in request.names]
     reply = aliecs_v1_pb2.ListHostsReply()
     for host in hosts:
-        reply.hosts.append(_message(host, roster.drains))
+        reply.hosts.append(_message(host, roster.hosts.drains))
         await roster.pace.breathe()
     return reply
 
@@ -36,20 +36,20 @@ async def drain_host(
     """Drain a host, or say another reason. Raises `NotFound`, `InvalidInput`."""
     if len(request.reason) > LONGEST_REASON:
         raise InvalidInput(f"the reason is longer than {LONGEST_REASON} characters")
-    host = find_host(roster.hosts(), request.name)
-    await roster.drains.drain(host.name, by, " ".join(request.reason.split()))
-    return _message(find_host(roster.hosts(), host.name), roster.drains)
+    host = find_host(roster.hosts.all(), request.name)
+    await roster.hosts.drains.drain(host.name, by, " ".join(request.reason.split()))
+    return _message(find_host(roster.hosts.all(), host.name), roster.hosts.drains)
 
 
 async def resume_host(
     roster: Roster, request: aliecs_v1_pb2.ResumeHostRequest, by: str
 ) -> aliecs_v1_pb2.Host:
     """Let a host have tasks again. Raises `NotFound`, `Conflict`."""
-    host = find_host(roster.hosts(), request.name)
-    if roster.drains.of(host.name) is None:
+    host = find_host(roster.hosts.all(), request.name)
+    if roster.hosts.drains.of(host.name) is None:
         raise Conflict(f"host {host.name} is not drained")
-    message = _message(host, roster.drains)
-    await roster.drains.resume(host.name, by)
+    message = _message(host, roster.hosts.drains)
+    await roster.hosts.drains.resume(host.name, by)
     message.ClearField("drain")
     return message
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attrs import define, evolve, field
+from attrs import Factory, define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
@@ -21,10 +21,8 @@ from aliecs.errors import Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.record import TaskEvent
 from aliecs.interfaces import (
-    HostInfo,
     ITaskBackend,
     ITaskObserver,
-    MemoryFunctions,
     MesosState,
     TaskUpdate,
 )
@@ -32,16 +30,13 @@ from aliecs.journal import Journal
 from aliecs.language.state import State, Status
 from aliecs.protocol.identifier import IdentifierGenerator, new_xid
 from aliecs.protocol.message import (
-    NANOSECONDS,
     AnnounceTaskPid,
     BasicTaskTerminated,
     CleanSharedMemoryCommand,
     CommandResponse,
     DeviceEvent,
     DeviceEventType,
-    ExecutorAnnouncement,
     MessageError,
-    ReportUsageCommand,
     TaskLogCommand,
     TaskUsageMessage,
     decode_command_header,
@@ -51,13 +46,13 @@ from aliecs.protocol.message import (
 from aliecs.task.ability import Abilities
 from aliecs.task.command import ASK_AGAIN, Commander, Outcome, TaskTransition
 from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentRequest, Plan
-from aliecs.task.drain import Drain, Drains
+from aliecs.task.host import Hosts
 from aliecs.task.killing import Killer
 from aliecs.task.pace import Pace
-from aliecs.task.placement import MACHINE, unmet_constraint
+from aliecs.task.placement import MACHINE
 from aliecs.task.question import Questions
 from aliecs.task.task import Phase, Task, TaskEnd, TaskOwner
-from aliecs.task.usage import Usage
+from aliecs.task.usage import UsageWatch
 
 KILL_DEADLINE_S = 40.0
 """Longer than the slowest kill sequence of an executor (26 s)."""
@@ -69,32 +64,6 @@ AWAY_KILL_DEADLINE_S = 3.0
 
 CLEANER_DEADLINE_S = 30.0
 """How long the shared memory cleaner of one host may take."""
-
-
-async def _nothing(name: str) -> str:
-    return ""
-
-
-async def _forgotten(name: str, text: str) -> None:
-    return None
-
-
-def _unknown_host(name: str, drain: Drain) -> HostInfo:
-    return HostInfo(
-        name=name,
-        address="",
-        agent_id="",
-        executor_id="",
-        attributes={},
-        connected=False,
-        cpus=0.0,
-        memory_mb=0.0,
-        cpus_used=0.0,
-        memory_mb_used=0.0,
-        tasks=0,
-        last_seen_s=0.0,
-        closed=str(drain),
-    )
 
 
 @implementer(ITaskObserver)
@@ -113,7 +82,7 @@ class Roster:
     idle_ttl_s: float = 600.0
     reuse: bool = False
     usage_interval_s: float = 0.0
-    drains: Drains = field(factory=lambda: Drains(MemoryFunctions(_nothing, _forgotten)))
+    hosts: Hosts = field(default=Factory(lambda self: Hosts(self.backend), takes_self=True))
     pace: Pace = field(init=False)
     _tasks: dict[str, Task] = field(init=False, factory=dict)
     _commander: Commander = field(init=False)
@@ -122,19 +91,21 @@ class Roster:
     _questions: Questions = field(init=False)
     _abilities: Abilities = field(init=False)
     _killer: Killer = field(init=False)
+    _usage: UsageWatch = field(init=False)
     _graces: dict[str, IDelayedCall] = field(init=False, factory=dict)
     _sweep: LoopingCall = field(init=False)
     _log: Logger = field(init=False, factory=Logger)
 
     def __attrs_post_init__(self) -> None:
         self.pace = Pace(self.clock)
+        self._usage = UsageWatch(self.backend, self._tasks, self.usage_interval_s)
         self._abilities = Abilities(self.clock)
         self._questions = Questions(self.backend, self.clock, self._abilities)
         self._killer = Killer(self.backend, self.clock, self._abilities)
         self._commander = Commander(self.backend, self.clock, self.pace, self._abilities)
         self._deployer = Deployer(
             backend=self.backend,
-            hosts=self.hosts,
+            hosts=self.hosts.all,
             journal=self.journal,
             clock=self.clock,
             pace=self.pace,
@@ -168,16 +139,6 @@ class Roster:
     def task(self, task_id: str) -> Task | None:
         """The task of that id."""
         return self._tasks.get(task_id)
-
-    def hosts(self) -> Sequence[HostInfo]:
-        """All hosts that are known. Those that are drained are closed; where nothing else is known
-        of one, it is told all the same."""
-        drains = self.drains.all()
-        hosts = []
-        for host in self.backend.hosts():
-            drain = drains.pop(host.name, None)
-            hosts.append(host if drain is None else evolve(host, closed=str(drain)))
-        return [*hosts, *(_unknown_host(name, drain) for name, drain in drains.items())]
 
     async def deploy(self, plan: Plan) -> Sequence[DeploymentFailure]:
         """See `Deployer.deploy`."""
@@ -333,10 +294,10 @@ class Roster:
         elif isinstance(message, DeviceEvent):
             self._device_event(message)
         elif isinstance(message, TaskUsageMessage):
-            self._note_usage(message)
+            self._usage.told(message)
         else:
             self._abilities.announced(executor_id, message)
-            self._ask_for_usage(agent_id, executor_id, message)
+            self._usage.announced(agent_id, executor_id, message)
 
     def message_not_sent(self, executor_id: str, message: bytes, reason: str) -> None:
         """See `ITaskObserver`. A question is asked again by itself."""
@@ -398,7 +359,7 @@ class Roster:
         hooks have no process to take over."""
         if not self.reuse or not request.control_mode.is_controllable:
             return
-        hosts = {host.agent_id: host for host in self.hosts()}
+        is_open = self.hosts.open_to(request.constraints)
         names = {channel.name for channel in request.inbound}
         for task in self._tasks.values():
             if (
@@ -407,16 +368,9 @@ class Roster:
                 and task.task_class.identifier == request.task_class.identifier
                 and task.control_mode is request.control_mode
                 and set(task.endpoints) == names
-                and self._is_open(hosts.get(task.agent_id), task, request)
+                and is_open(task.agent_id, task.host)
             ):
                 yield task
-
-    @staticmethod
-    def _is_open(host: HostInfo | None, task: Task, request: DeploymentRequest) -> bool:
-        """True where the host of an idle task may get the request."""
-        attributes = {MACHINE: task.host, **(host.attributes if host is not None else {})}
-        is_closed = host is not None and bool(host.closed)
-        return not is_closed and not unmet_constraint(request.constraints, attributes)
 
     def _make_room(self) -> bool:
         idle = [task for task in self._tasks.values() if not task.locked and task.living]
@@ -475,27 +429,6 @@ class Roster:
         if response.name == "MesosCommand_Transition" and response.state and is_last_word:
             self._set_state(task, State.parse(response.state))
         self._commander.answered(task, response)
-
-    def _ask_for_usage(
-        self, agent_id: str, executor_id: str, announcement: ExecutorAnnouncement
-    ) -> None:
-        command = ReportUsageCommand(
-            id=new_xid(),
-            targets=(target(agent_id, executor_id, ""),),
-            interval_ns=int(self.usage_interval_s * NANOSECONDS),
-        )
-        if command.name not in announcement.commands:
-            return
-        try:
-            self.backend.send(agent_id, executor_id, command.encode())
-        except Unavailable as error:
-            self._log.debug("what tasks use is not asked for: {reason}", reason=error.message)
-
-    def _note_usage(self, message: TaskUsageMessage) -> None:
-        for task_id, used in message.tasks.items():
-            task = self._tasks.get(task_id)
-            if task is not None:
-                task.usage = Usage.after(task.usage, used, message.time_s)
 
     def _device_event(self, event: DeviceEvent) -> None:
         task = self._tasks.get(event.task_id)

@@ -1,10 +1,32 @@
-"""What a task uses of its host, as its executor told it last."""
+"""What tasks use of their hosts, as executors tell it.
+
+They tell it to a core that asks, and at its pace; those of the reference do not.
+"""
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from aliecs.protocol.message import TaskUsage
+from attrs import define, frozen
+from twisted.logger import Logger
+
+from aliecs.errors import Unavailable
+from aliecs.interfaces import ITaskBackend
+from aliecs.protocol.identifier import new_xid
+from aliecs.protocol.message import (
+    NANOSECONDS,
+    ExecutorAnnouncement,
+    ReportUsageCommand,
+    TaskUsage,
+    TaskUsageMessage,
+    target,
+)
+
+if TYPE_CHECKING:
+    from aliecs.task.task import Task
+
+log = Logger()
 
 
 @frozen
@@ -36,3 +58,36 @@ class Usage:
             used.open_files,
             used.processes,
         )
+
+
+@define(eq=False)
+class UsageWatch:
+    """Asks executors, every `interval_s` seconds or with 0 never, and notes what they tell."""
+
+    backend: ITaskBackend
+    tasks: Mapping[str, Task]
+    interval_s: float
+
+    def announced(
+        self, agent_id: str, executor_id: str, announcement: ExecutorAnnouncement
+    ) -> None:
+        """An executor has said what it can do."""
+        command = ReportUsageCommand(
+            id=new_xid(),
+            targets=(target(agent_id, executor_id, ""),),
+            interval_ns=int(self.interval_s * NANOSECONDS),
+        )
+        if command.name not in announcement.commands:
+            return
+        try:
+            self.backend.send(agent_id, executor_id, command.encode())
+        except Unavailable as error:
+            # It announces itself again when it is back.
+            log.debug("what tasks use is not asked for: {reason}", reason=error.message)
+
+    def told(self, message: TaskUsageMessage) -> None:
+        """An executor tells."""
+        for task_id, used in message.tasks.items():
+            task = self.tasks.get(task_id)
+            if task is not None:
+                task.usage = Usage.after(task.usage, used, message.time_s)
