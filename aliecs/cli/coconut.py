@@ -14,9 +14,19 @@ import sys
 from collections.abc import Sequence
 
 import click
+import click.shell_completion
 
 from aliecs.api.mapping import to_value
-from aliecs.cli import configuration, environment, host, repository, role, task, workflow
+from aliecs.cli import (
+    configuration,
+    environment,
+    host,
+    operation,
+    repository,
+    role,
+    task,
+    workflow,
+)
 from aliecs.cli.configuration import ConfigurationFailed
 from aliecs.cli.option import Group
 from aliecs.cli.output import state_text
@@ -120,12 +130,26 @@ def shutdown(reason: str) -> None:
             here.output.value(to_value(reply))
 
 
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete commands and options.
+
+    In bash, for this shell: eval "$(coconut completion bash)"; the same line in ~/.bashrc is for
+    all to come. zsh likewise. In fish: coconut completion fish | source
+    """
+    made = click.shell_completion.get_completion_class(shell)
+    assert made is not None
+    click.echo(made(root, {}, "coconut", "_COCONUT_COMPLETE").source())
+
+
 root.add(root.command("about")(about))
+root.add(root.command("completion")(completion))
 root.add(root.command("info")(info))
 root.add(root.command("shutdown")(shutdown))
 root.add(environment.group, "env", "e")
 root.add(task.group, "t")
 root.add(host.group, "h")
+root.add(operation.group, "o", "op")
 root.add(role.group, "r")
 root.add(repository.repositories, "repo")
 root.add(repository.templates, "templ")

@@ -215,6 +215,12 @@ class Extended:
         self.requests: list[Any] = []
         self.usage: list[v1.TaskUsage] = []
 
+    async def GetOperation(self, request: v1.GetOperationRequest, call: ServerCall) -> Any:
+        for one in self.operations:
+            if one.id == request.id:
+                return one
+        raise NotFound(f"no operation with id {request.id}")
+
     async def ListOperations(self, request: v1.ListOperationsRequest, call: ServerCall) -> Any:
         return v1.ListOperationsReply(operations=self.operations)
 

@@ -402,6 +402,42 @@ class OtherCommandTests(CoconutTestCase):
         self.control.replies["CleanupTasks"] = o2.CleanupTasksReply()
         self.assertEqual(await self.good("t", "cl"), "0 tasks killed\n0 tasks running\n")
 
+    async def test_operations(self) -> None:
+        assert self.extended is not None
+        self.assertEqual(await self.good("operation", "list"), "no operations\n")
+        self.extended.operations = [
+            v1.Operation(id="one", kind="START_ACTIVITY", environment_id=ENVIRONMENT,
+                         state=v1.OPERATION_STATE_RUNNING, requested_by="me", started_ms=1000,
+                         current_step="tasks_START_ACTIVITY", done=3, total=10),
+            v1.Operation(id="two", kind="CREATE", state=v1.OPERATION_STATE_FAILED, started_ms=1000,
+                         ended_ms=2500, error="no host can run it"),
+        ]  # fmt: skip
+        out = await self.good("o", "ls")
+        for word in ("START_ACTIVITY", "RUNNING", "FAILED", "1.5 s", "1970-01-01 00:00:01 UTC"):
+            self.assertIn(word, out)
+        out = await self.good("operation", "show", "one")
+        self.assertIn("3 of 10", out)
+        self.assertNotIn("error", out)
+        self.assertIn("no host can run it", await self.good("op", "s", "two"))
+        failed = await self.run_("operation", "show", "three")
+        self.assertEqual(failed.code, 1)
+        self.assertIn("no operation with id three", failed.err)
+
+    async def test_what_completes_commands(self) -> None:
+        for shell in ("bash", "zsh", "fish"):
+            self.assertIn("_COCONUT_COMPLETE", await self.good("completion", shell))
+        asked = {
+            **os.environ,
+            "_COCONUT_COMPLETE": "bash_complete",
+            "COMP_WORDS": "coconut environment cr",
+            "COMP_CWORD": "2",
+        }
+        completed = await deferToThread(
+            subprocess.run, [Path(sys.executable).with_name("coconut")], env=asked,
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        self.assertEqual(completed.stdout, "plain,create\n")
+
     async def test_what_tasks_use(self) -> None:
         assert self.extended is not None
         out = await self.good("task", "usage")
