@@ -56,6 +56,7 @@ from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
 from aliecs.errors import AliecsError, NotFound, SettingsError, Unavailable
 from aliecs.event.bus import Bus
+from aliecs.event.kafka.sink import KafkaSink
 from aliecs.event.record import CoreStart
 from aliecs.garbage import GarbageCollector
 from aliecs.integration.factory import known_factories, make_integrations
@@ -74,6 +75,7 @@ from aliecs.txgrpc.server import Server
 
 JOURNAL = "journal.db"
 LOCK = "core.lock"
+KAFKA_SPOOL = "kafka"
 ADDRESSES = "core.json"
 """Where a running core says how it can be reached: the ports that it took."""
 
@@ -163,6 +165,7 @@ class CoreParts:
         self._stops.add("loaders", loaders.stop)
         bus = Bus()
         self._stops.add("bus", bus.close)
+        self._tell_kafka(bus, folder)
         factories = known_factories()
         endpoints = {
             factory.endpoint_setting: endpoint_of(settings, factory.endpoint_setting)
@@ -370,6 +373,18 @@ class CoreParts:
             self._log.info("{face} at {address}", face=face, address=address)
         if self.settings.listen_address.startswith("127."):
             self._log.info("no security is configured: only this machine can reach the core")
+
+    def _tell_kafka(self, bus: Bus, folder: Path) -> None:
+        """Tell everything to Kafka too, where brokers are named."""
+        settings = self.settings
+        if not settings.kafka_endpoints or not settings.enable_kafka:
+            return
+        reactor: Any = installed_reactor
+        bound = settings.kafka_spool_mb * MEGABYTE
+        sink = KafkaSink.make(settings.kafka_endpoints, folder / KAFKA_SPOOL, bound, reactor)
+        sink.courier.start()
+        self._stops.add("Kafka", sink.courier.stop)
+        bus.add_sink(sink)
 
     def _begin_watchdog(self) -> None:
         """Tell systemd that the core is ready, and from time to time that its reactor turns."""

@@ -282,7 +282,56 @@ class CoreStart(msgspec.Struct, frozen=True):
         )
 
 
-Payload = EnvironmentEvent | RunEvent | TaskEvent | RoleEvent | CallEvent | CoreStart
+class IntegratedServiceEvent(msgspec.Struct, frozen=True):
+    """A step of what is done with an outside service, or what that service says by itself.
+
+    `service` is the plugin's name (it is part of the topic, not of the message), `name` the path of
+    the call's role or the fixed name of what the service says, `payload` JSON text.
+    """
+
+    service: str
+    name: str
+    error: str = ""
+    operationName: str = ""  # noqa: N815
+    operationStatus: OpStatus = OpStatus.NULL  # noqa: N815
+    operationStep: str = ""  # noqa: N815
+    operationStepStatus: OpStatus = OpStatus.NULL  # noqa: N815
+    environmentId: str = ""  # noqa: N815
+    payload: str = ""
+
+    field = "integratedServiceEvent"
+
+    @property
+    def topic(self) -> str:
+        return f"integrated_service.{self.service}"
+
+    def key(self) -> str:
+        return self.environmentId
+
+    def to_message(self) -> events_pb2.Event:
+        return events_pb2.Event(
+            integratedServiceEvent=events_pb2.Ev_IntegratedServiceEvent(
+                name=self.name,
+                error=self.error,
+                operationName=self.operationName,
+                operationStatus=self.operationStatus.value,
+                operationStep=self.operationStep,
+                operationStepStatus=self.operationStepStatus.value,
+                environmentId=self.environmentId,
+                payload=self.payload,
+            )
+        )
+
+
+Payload = (
+    EnvironmentEvent
+    | RunEvent
+    | TaskEvent
+    | RoleEvent
+    | CallEvent
+    | IntegratedServiceEvent
+    | CoreStart
+)
 
 
 class Event:

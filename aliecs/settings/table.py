@@ -397,7 +397,15 @@ class Settings:
     trg_service_endpoint: str = _setting(TEXT, "//127.0.0.1:50060", "trigger system")
     odc_endpoint: str = _setting(TEXT, "//127.0.0.1:50053", "event farm control (ODC)")
     kafka_endpoint: str = _setting(TEXT, "localhost:9092", "broker of the older Kafka messages")
-    kafka_endpoints: Sequence[str] = _setting(WORDS, ("localhost:9092",), "brokers for events")
+    kafka_endpoints: Sequence[str] = _setting(
+        WORDS, (), "Kafka brokers, `host:port`, that events are told to; none: they are not"
+    )
+    enable_kafka: bool = _setting(FLAG, True, "false: nothing is told to Kafka")
+    kafka_spool_mb: int = _setting(
+        integer(1),
+        256,
+        "how much may wait on disk for Kafka, in MB; beyond it the oldest events are lost",
+    )
     test_plugin_endpoint: str = _setting(TEXT, "//127.0.0.1:00000", "the test plugin")
 
     # What follows belongs to the reference and has no effect here yet.
@@ -460,7 +468,6 @@ class Settings:
         FLAG, True, "an iterator's roles are made side by side", used=False
     )
     config_cache: bool = _setting(FLAG, True, "remember the inventory", used=False)
-    enable_kafka: bool = _setting(FLAG, True, "send events to Kafka", used=False)
     log_all_il: bool = _setting(
         FLAG, False, "send details to InfoLogger too", key="logAllIL", used=False
     )
