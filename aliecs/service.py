@@ -28,6 +28,8 @@ from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
 from aliecs.api.manhole import Access, manhole_factory
+from aliecs.api.metrics import Metrics, ReactorDelay
+from aliecs.api.metrics_faces import MetricsFaces
 from aliecs.api.request import LONGEST_BODY
 from aliecs.api.rest import Rest
 from aliecs.api.site import QuietSite
@@ -56,11 +58,14 @@ from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
 from aliecs.errors import AliecsError, NotFound, SettingsError, Unavailable
 from aliecs.event.bus import Bus
+from aliecs.event.kafka.courier import Courier
 from aliecs.event.kafka.sink import KafkaSink
+from aliecs.event.line import Lines
+from aliecs.event.measurement import Measurements
 from aliecs.event.record import CoreStart
 from aliecs.garbage import GarbageCollector
 from aliecs.integration.factory import known_factories, make_integrations
-from aliecs.interfaces import IConfigurationService, ITaskBackend
+from aliecs.interfaces import IConfigurationService, ITaskBackend, Surroundings
 from aliecs.journal import Journal
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import IdentifierGenerator
@@ -165,13 +170,23 @@ class CoreParts:
         self._stops.add("loaders", loaders.stop)
         bus = Bus()
         self._stops.add("bus", bus.close)
-        self._tell_kafka(bus, folder)
+        couriers = self._tell_kafka(bus, folder)
+        lines = Lines()
+        measurements = Measurements(lines.hear if settings.metrics_endpoint else None)
+        bus.add_sink(measurements)
         factories = known_factories()
         endpoints = {
             factory.endpoint_setting: endpoint_of(settings, factory.endpoint_setting)
             for factory in factories.values()
         }
-        integrations = make_integrations(settings.integration_plugins, endpoints, reactor)
+        if not settings.enable_kafka:
+            endpoints["kafkaEndpoint"] = ""
+        integrations = make_integrations(
+            settings.integration_plugins,
+            endpoints,
+            reactor,
+            lambda name: Surroundings(folder / "plugins" / name, bus.tell),
+        )
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
         backend = make_backend(settings, folder, identifiers, configuration)
@@ -220,7 +235,11 @@ class CoreParts:
             version=product_version(),
             shut_down=lambda: reactor.callLater(STOP_GRACE_S, reactor.stop),
         )
-        await self._open_faces(core, apricot)
+        delay = ReactorDelay(reactor)
+        delay.start()
+        self._stops.add("reactor delay", delay.stop)
+        metrics = Metrics(core, measurements, delay, {"journal": lambda: journal.waiting}, couriers)
+        await self._open_faces(core, apricot, metrics, lines)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         garbage = GarbageCollector(
             reactor,
@@ -301,7 +320,9 @@ class CoreParts:
             self._log.warn("settings: {fault}", fault=fault)
         return self.sources.settings(entry)
 
-    async def _open_faces(self, core: Core, apricot: Mapping[str, str]) -> None:
+    async def _open_faces(
+        self, core: Core, apricot: Mapping[str, str], metrics: Metrics, lines: Lines
+    ) -> None:
         settings = self.settings
         reactor: Any = installed_reactor
         folder = Path(settings.core_working_dir)
@@ -320,7 +341,7 @@ class CoreParts:
         self._stops.add("gRPC", lambda: server.stop(STOP_GRACE_S))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
         stream = EventStream(core.bus, reactor, version_text())
-        rest = Rest(control, extended, stream, reactor, lambda: self.ready)
+        rest = Rest(control, extended, stream, reactor, lambda: self.ready, metrics)
         # Bodies that are somewhat too large are told so; what is far too large is cut off.
         site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)
         port = self._listen("restPort", settings.rest_port, site)
@@ -334,7 +355,10 @@ class CoreParts:
             factory = manhole_factory(access, Path(host_key), manhole_names(core))
             port = self._listen("manholePort", settings.manhole_port, factory)
             addresses["manhole"] = f"{settings.manhole_user}@{settings.listen_address}:{port}"
-        self._say_addresses(folder, {**addresses, **apricot})
+        faces = MetricsFaces(metrics, lines, settings, reactor)
+        faces.open()
+        self._stops.add("metrics", faces.close)
+        self._say_addresses(folder, {**addresses, **apricot, **faces.addresses})
 
     async def _open_apricot(self, service: IConfigurationService) -> dict[str, str]:
         """Serve the configuration to others, before anything else begins: what an earlier core left
@@ -374,17 +398,18 @@ class CoreParts:
         if self.settings.listen_address.startswith("127."):
             self._log.info("no security is configured: only this machine can reach the core")
 
-    def _tell_kafka(self, bus: Bus, folder: Path) -> None:
-        """Tell everything to Kafka too, where brokers are named."""
+    def _tell_kafka(self, bus: Bus, folder: Path) -> dict[str, Courier]:
+        """Tell everything to Kafka too, where brokers are named. Gives who brings it there."""
         settings = self.settings
         if not settings.kafka_endpoints or not settings.enable_kafka:
-            return
+            return {}
         reactor: Any = installed_reactor
         bound = settings.kafka_spool_mb * MEGABYTE
         sink = KafkaSink.make(settings.kafka_endpoints, folder / KAFKA_SPOOL, bound, reactor)
         sink.courier.start()
         self._stops.add("Kafka", sink.courier.stop)
         bus.add_sink(sink)
+        return {"events": sink.courier}
 
     def _begin_watchdog(self) -> None:
         """Tell systemd that the core is ready, and from time to time that its reactor turns."""

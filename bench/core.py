@@ -35,6 +35,8 @@ def running_core(
         "restPort": 0,
         "apricotPort": 0,
         "apricotHttpPort": 0,
+        "metrics.port": 0,
+        "metricsEndpoint": "",
         "hosts": list(hosts),
         "integrationPlugins": ["testplugin"],
         "recoveryTimeout": "10s",

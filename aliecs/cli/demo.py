@@ -154,6 +154,8 @@ class Demo:
             "manholePort": self.manhole_port,
             "apricotPort": 0,
             "apricotHttpPort": 0,
+            "metrics.port": 0,
+            "metricsEndpoint": "",
             "manholeKeys": str(public),
             "integrationPlugins": ["testplugin"],
             "recoveryTimeout": "10s",

@@ -19,6 +19,8 @@ from aliecs.interfaces.integration import (
     IEventSink,
     IIntegration,
     IIntegrationFactory,
+    ISettledIntegration,
+    Surroundings,
 )
 from aliecs.interfaces.repository import (
     ILoaderSources,
@@ -51,6 +53,7 @@ __all__ = [
     "IIntegrationFactory",
     "ILoaderSources",
     "IRepositories",
+    "ISettledIntegration",
     "ITaskBackend",
     "ITaskObserver",
     "MesosState",
@@ -59,6 +62,7 @@ __all__ = [
     "PayloadImport",
     "PortRanges",
     "RepositoryInfo",
+    "Surroundings",
     "TaskLaunch",
     "TaskUpdate",
     "TemplateInfo",

@@ -116,6 +116,25 @@ class Settings:
     rest_port: int = _setting(
         PORT, 32103, "REST, event stream and control room (HTTP); 0 takes any free port"
     )
+    metrics_address: str = _setting(
+        TEXT,
+        "127.0.0.1",
+        "address of the metrics beside those on `restPort`",
+        key="metrics.address",
+        variable="LIBPROCESS_IP",
+    )
+    metrics_port: int = _setting(
+        PORT, 64009, "their port; 0 takes any free port", key="metrics.port", variable="PORT0"
+    )
+    metrics_path: str = _setting(
+        TEXT, "/metrics", "their path", key="metrics.path", variable="METRICS_API_PATH"
+    )
+    metrics_endpoint: str = _setting(
+        TEXT,
+        "8088/ecsmetrics",
+        "port (four or five digits; `0000` takes any free one), `/`, and name of the metrics for "
+        "InfluxDB; empty: there are none",
+    )
     manhole_port: int = _setting(
         PORT,
         32104,
@@ -431,33 +450,6 @@ class Settings:
         FLAG, False, "metrics for each kind of resource", used=False
     )
     summary_metrics: bool = _setting(FLAG, False, "summaries in the metrics", used=False)
-    metrics_address: str = _setting(
-        TEXT,
-        "127.0.0.1",
-        "address of the scheduler's metrics",
-        key="metrics.address",
-        variable="LIBPROCESS_IP",
-        used=False,
-    )
-    metrics_port: int = _setting(
-        PORT,
-        64009,
-        "port of the scheduler's metrics",
-        key="metrics.port",
-        variable="PORT0",
-        used=False,
-    )
-    metrics_path: str = _setting(
-        TEXT,
-        "/metrics",
-        "path of the scheduler's metrics",
-        key="metrics.path",
-        variable="METRICS_API_PATH",
-        used=False,
-    )
-    metrics_endpoint: str = _setting(
-        TEXT, "8088/ecsmetrics", "port and name of the core's metrics", used=False
-    )
     concurrent_workflow_template_processing: bool = _setting(
         FLAG, True, "a workflow's roles are processed side by side", used=False
     )

@@ -61,6 +61,8 @@ class RunningCore:
             "manholePort": 0,
             "apricotPort": 0,
             "apricotHttpPort": 0,
+            "metrics.port": 0,
+            "metricsEndpoint": "",
             "integrationPlugins": ["testplugin"],
             "recoveryTimeout": "10s",
             "hosts": [{"name": h} if isinstance(h, str) else dict(h) for h in hosts],

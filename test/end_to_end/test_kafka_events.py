@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aliecs.protocol.protos import events_pb2, o2control_pb2
+from aliecs.protocol.protos import events_pb2, kafka_pb2, o2control_pb2
 from test.end_to_end.core import CALL_DEADLINE_S, RunningCore
 from test.end_to_end.workflows import EASY_PUPPET, SHELL
 from test.kafka import KafkaServer, Message, find_kafka, shared_kafka
@@ -43,8 +43,25 @@ roles:
       return: told
 """
 
+NOTIFIED = """\
+name: notified
+defaults:
+  detectors: '["TPC","ITS"]'
+  run_type: PHYSICS
+roles:
+  - name: puppet
+    task: {load: easy-puppet}
+  - name: running
+    call:
+      func: kafka.PublishEnterStateUpdate()
+      trigger: enter_RUNNING
+      timeout: 5s
+      critical: true
+"""
+
 FILES = {
     "workflows/life.yaml": LIFE,
+    "workflows/notified.yaml": NOTIFIED,
     "tasks/easy-puppet.yaml": EASY_PUPPET,
     "tasks/shell-hook.yaml": SHELL.replace("shell", "shell-hook", 1).replace("basic", "hook"),
 }
@@ -277,7 +294,7 @@ def test_what_fails(broker: KafkaServer, make_core: Callable[..., RunningCore]) 
         core.reaches(environment.id, "ERROR", 10.0)
         core.destroy(environment.id)
         told = told_of(broker, environment.id, "environment teardown complete")
-    begun, ended = told.by_topic["call"]
+    _, ended = told.by_topic["call"]
     assert (ended.callStatus, bool(ended.error)) == (events_pb2.DONE_ERROR, True)
     seen = told.environment()[len(CREATION) + 24 :]
     good = transition("START_ACTIVITY", "CONFIGURED", "RUNNING")
@@ -299,6 +316,30 @@ def test_what_fails(broker: KafkaServer, make_core: Callable[..., RunningCore]) 
         ("START_ACTIVITY", "DONE_OK"),
         ("GO_ERROR", "STARTED"),
         ("GO_ERROR", "DONE_OK"),
+    ]
+
+
+def test_the_older_notifications(
+    broker: KafkaServer, make_core: Callable[..., RunningCore]
+) -> None:
+    plugins = {"integrationPlugins": ["kafka"], "kafkaEndpoint": broker.address}
+    with make_core(broker.address, **plugins) as core:
+        environment = core.create(core.template("notified"))
+        number = core.control(environment.id, "START_ACTIVITY").currentRunNumber
+        core.control(environment.id, "STOP_ACTIVITY")
+        core.destroy(environment.id)
+    (state,) = broker.read(["aliecs.env_state.RUNNING"])
+    told = kafka_pb2.NewStateNotification.FromString(state.value).envInfo
+    assert (told.environmentId, told.runNumber, told.runType) == (environment.id, number, "PHYSICS")
+    assert (state.key, list(told.detectors)) == (None, ["ITS", "TPC"])
+    lists = [
+        kafka_pb2.ActiveRunsList.FromString(message.value)
+        for message in broker.read(["aliecs.env_list.RUNNING"])
+    ]
+    lists.sort(key=lambda one: one.timestamp)
+    assert [[run.environmentId for run in one.activeRuns] for one in lists] == [
+        [],
+        [environment.id],
     ]
 
 

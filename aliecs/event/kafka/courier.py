@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -70,7 +70,11 @@ class Courier:
     remind_s: float = REMIND_S
     sent: int = field(init=False, default=0)
     """Letters that the brokers have."""
+    sent_of: Counter[str] = field(init=False, factory=Counter)
+    """The same, by topic."""
     refused: int = field(init=False, default=0)
+    """Letters that the brokers do not take, and what no letter can be made of."""
+    refused_of: Counter[str] = field(init=False, factory=Counter)
     overrun: int = field(init=False, default=0)
     """What the queue had no room for."""
     away: bool = field(init=False, default=False)
@@ -230,6 +234,7 @@ class Courier:
         if error is None:
             sent.done = True
             self.sent += 1
+            self.sent_of[sent.letter.topic] += 1
         elif error.fatal() or error.name().startswith(("_PURGE", "_FATAL", "_MSG_TIMED_OUT")):
             self._broken = True
         else:
@@ -238,6 +243,7 @@ class Courier:
     def _refuse(self, sent: _Sent, error: Any) -> None:
         sent.done = True
         self.refused += 1
+        self.refused_of[sent.letter.topic] += 1
         self._why_refused = f"{sent.letter.topic}: {error}"
 
     def _begin_anew(self) -> None:
