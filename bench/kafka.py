@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from attrs import define, field
 
@@ -37,6 +38,9 @@ class Reactor:
 
     def callFromThread(self, work: Callable[..., Any], *arguments: Any) -> None:  # noqa: N802
         work(*arguments)
+
+    def callLater(self, delay_s: float, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: N802
+        return Mock(active=lambda: False)
 
 
 @define

@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 
 from aliecs.errors import Unavailable
 from aliecs.event.bus import Bus
+from aliecs.event.kafka import courier as courier_module
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.kafka.sink import KafkaSink, content_of
 from aliecs.event.kafka.spool import Content, Spool
@@ -30,6 +34,9 @@ class Reactor:
 
     def callFromThread(self, work: Callable[..., Any], *arguments: Any) -> None:
         work(*arguments)
+
+    def callLater(self, delay_s: float, work: Callable[..., Any], *arguments: Any) -> Any:
+        return Mock(active=lambda: False)
 
 
 @pytest.fixture
@@ -239,6 +246,63 @@ def test_what_the_broker_refuses_is_said_and_holds_up_nothing(
     assert read_by_key(broker, topic) == {b"key-0": [0, 5]}
     assert (courier.sent, courier.refused) == (2, 2)
     assert any("Kafka does not take them" in line and topic in line for line in said)
+
+
+class Forgetful:
+    """A producer that its brokers forget after three letters; the next ones they do not."""
+
+    made: list[Forgetful] = []
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[bytes, Any]] = []
+        self.taken: list[bytes] = []
+        self.forgotten = not self.made
+        self.made.append(self)
+
+    def produce(self, topic: str, value: bytes, key: bytes, on_delivery: Any) -> None:
+        self.waiting.append((value, on_delivery))
+
+    def poll(self, timeout_s: float) -> None:
+        time.sleep(timeout_s)
+        waiting, self.waiting = self.waiting, []
+        for value, report in waiting:
+            if self.forgotten and len(self.taken) == 3:
+                report(Fatal(), None)
+            else:
+                self.taken.append(value)
+                report(None, None)
+
+    def purge(self) -> None:
+        pass
+
+
+class Fatal:
+    def fatal(self) -> bool:
+        return True
+
+
+def test_brokers_that_forget_the_producer_get_the_rest_from_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Forgetful, "made", [])
+    monkeypatch.setattr(courier_module, "_make_producer", lambda *arguments: Forgetful())
+    courier = courier_to("", tmp_path)
+    tell(courier, "topic", 0, 100)
+    end(courier)
+    first, second = (one.taken for one in Forgetful.made)
+    assert [int(value) for value in first + second] == list(range(100))
+    assert (courier.sent, courier.lost) == (100, 0)
+
+
+def test_a_thread_that_does_not_end_is_left_behind(tmp_path: Path, said: list[str]) -> None:
+    clock = Clock()
+    made = Courier([""], Spool(tmp_path, MB), clock, lambda item: item)
+    made._thread = Mock()
+    stopping = Deferred.fromCoroutine(made.stop())
+    assert not stopping.called
+    clock.advance(10.0)
+    assert stopping.called
+    assert said == ["what tells Kafka does not end: it is left behind"]
 
 
 # --- what cannot be --------------------------------------------------------------------------

@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
 from aliecs.errors import SettingsError, Unavailable
@@ -41,6 +40,8 @@ AWAY_S = 10.0
 REMIND_S = 60.0
 FLUSH_S = 2.0
 """How long the end of the core waits for what is on its way."""
+STUCK_S = 5.0
+"""How long beyond it for a thread whose disk may hang."""
 LARGEST_MESSAGE = 8 * 1024 * 1024
 """Above every limit that a broker has: it is for the broker to refuse."""
 
@@ -64,7 +65,7 @@ class Courier:
 
     endpoints: Sequence[str]
     spool: Spool
-    reactor: IReactorFromThreads
+    reactor: Any
     content_of: Callable[[Any], Content]
     away_s: float = AWAY_S
     remind_s: float = REMIND_S
@@ -134,7 +135,10 @@ class Courier:
         self._flush_s = flush_s
         self._ending = True
         self._awake.set()
-        await self._ended
+        try:
+            await self._ended.addTimeout(flush_s + STUCK_S, self.reactor)
+        except TimeoutError:
+            self._log.error("what tells Kafka does not end: it is left behind")
         self._thread = None
 
     @property
@@ -266,7 +270,7 @@ class Courier:
         if count:
             self.spool.acknowledge(letter.number, count)
         now_s = time.monotonic()
-        if self.sent != self._sent_before:
+        if self.sent != self._sent_before or (count and not under_way):
             self._sent_before = self.sent
             self._progress_at_s = now_s
             self._arrived()
@@ -275,6 +279,7 @@ class Courier:
         self._complain_of_loss(now_s)
 
     def _arrived(self) -> None:
+        self.trouble = ""
         if self.away:
             self.away = False
             self._said_away_at_s = float("-inf")
@@ -290,7 +295,7 @@ class Courier:
         self.spool.sync()
         self._log.error(
             "Kafka at {endpoints} has taken nothing for {seconds:.0f} s ({trouble}): {count} "
-            "events wait in {folder}, {used:.1f} of at most {bound:.1f} MB",
+            "events wait in {folder}, {used:.1f} of at most {bound:.1f} MB, the oldest for {topic}",
             endpoints=",".join(self.endpoints),
             seconds=now_s - self._progress_at_s,
             trouble=self.trouble or "no answer",
@@ -298,6 +303,7 @@ class Courier:
             folder=self.spool.folder,
             used=self.spool.size / 1e6,
             bound=self.spool.bound_bytes / 1e6,
+            topic=self._under_way[0].letter.topic,
         )
 
     def _complain_of_loss(self, now_s: float) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import define
-from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from aliecs.event.kafka.courier import Courier
@@ -43,7 +43,7 @@ class KafkaSink:
         endpoints: Sequence[str],
         folder: Path,
         bound_bytes: int,
-        reactor: IReactorFromThreads,
+        reactor: Any,
     ) -> KafkaSink:
         """A sink for the brokers at `endpoints`, with its spool in `folder`."""
         return cls(Courier(endpoints, Spool(folder, bound_bytes), reactor, content_of))
