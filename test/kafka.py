@@ -7,6 +7,7 @@ with a client that shares no code with the one of the core.
 from __future__ import annotations
 
 import atexit
+import signal
 import socket
 import subprocess
 import tempfile
@@ -107,6 +108,11 @@ class KafkaServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def hold(self, held: bool) -> None:
+        """Let it stand still, with all connections open and no answer to anybody, or go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if held else signal.SIGCONT)
 
     def log(self) -> str:
         """What the broker complained of."""

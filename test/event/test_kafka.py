@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 
-from aliecs.errors import Unavailable
+from aliecs.errors import SettingsError, Unavailable
 from aliecs.event.bus import Bus
 from aliecs.event.kafka import courier as courier_module
 from aliecs.event.kafka.courier import Courier
@@ -219,6 +220,23 @@ def test_a_black_hole_holds_up_nobody(broker: KafkaServer, topic: str, tmp_path:
     assert read_by_key(broker, topic) == all_of(10_000)
 
 
+def test_a_broker_that_stands_still_gets_everything_when_it_goes_on(
+    broker: KafkaServer, topic: str, tmp_path: Path
+) -> None:
+    courier = courier_to(broker.address, tmp_path)
+    tell(courier, topic, 0, 1_000)
+    wait_until(lambda: courier.sent == 1_000)
+    broker.hold(True)
+    try:
+        courier.away_s = 0.5
+        tell(courier, topic, 1_000, 15_000)
+        wait_until(lambda: courier.away)
+    finally:
+        broker.hold(False)
+    end(courier)
+    assert read_by_key(broker, topic) == all_of(16_000)
+
+
 def test_the_spool_is_bounded_and_loss_is_said(topic: str, tmp_path: Path, said: list[str]) -> None:
     courier = courier_to("127.0.0.1:1", tmp_path, bound_bytes=2 * MB, away_s=0.2, remind_s=0.2)
     value = b"x" * 1_000
@@ -312,3 +330,13 @@ def test_a_spool_that_cannot_be_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="spool"):
         courier_to("127.0.0.1:1", tmp_path / "file" / "spool")
+
+
+def test_without_the_library_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    with pytest.raises(
+        SettingsError, match=r"install aliecs\[kafka\], or set enableKafka to false"
+    ):
+        courier_to("127.0.0.1:1", tmp_path)
