@@ -58,6 +58,7 @@ from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
 from aliecs.errors import AliecsError, NotFound, SettingsError, Unavailable
 from aliecs.event.bus import Bus
+from aliecs.event.infologger import InfoLogger
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.kafka.sink import KafkaSink
 from aliecs.event.line import Lines
@@ -67,6 +68,7 @@ from aliecs.garbage import GarbageCollector
 from aliecs.integration.factory import known_factories, make_integrations
 from aliecs.interfaces import IConfigurationService, ITaskBackend, Surroundings
 from aliecs.journal import Journal
+from aliecs.log import levels_for
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.protos import o2control_pb2
@@ -143,6 +145,7 @@ class CoreParts:
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
         self._check_ports()
+        self._tell_infologger()
         apricot = await self._open_apricot(configuration) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
@@ -410,6 +413,19 @@ class CoreParts:
         self._stops.add("Kafka", sink.courier.stop)
         bus.add_sink(sink)
         return {"events": sink.courier}
+
+    def _tell_infologger(self) -> None:
+        """Tell the log to InfoLogger too, if and when its daemon is there."""
+        settings = self.settings
+        if not settings.info_logger_socket:
+            return
+        details = settings.log_all_il
+        levels = levels_for(
+            verbose=details and settings.verbose, very_verbose=details and settings.very_verbose
+        )
+        infologger = InfoLogger(settings.info_logger_socket, levels)
+        infologger.start()
+        self._stops.add("InfoLogger", infologger.stop)
 
     def _begin_watchdog(self) -> None:
         """Tell systemd that the core is ready, and from time to time that its reactor turns."""

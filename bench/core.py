@@ -37,6 +37,7 @@ def running_core(
         "apricotHttpPort": 0,
         "metrics.port": 0,
         "metricsEndpoint": "",
+        "infoLoggerSocket": "",
         "hosts": list(hosts),
         "integrationPlugins": ["testplugin"],
         "recoveryTimeout": "10s",

@@ -156,6 +156,7 @@ class Demo:
             "apricotHttpPort": 0,
             "metrics.port": 0,
             "metricsEndpoint": "",
+            "infoLoggerSocket": "",
             "manholeKeys": str(public),
             "integrationPlugins": ["testplugin"],
             "recoveryTimeout": "10s",

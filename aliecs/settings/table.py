@@ -156,6 +156,14 @@ class Settings:
     log_format: str = _setting(
         choice("text", "json"), "text", "`text` for people, `json` for one object per line"
     )
+    info_logger_socket: str = _setting(
+        TEXT,
+        "@infoLoggerD",
+        "socket of InfoLogger's daemon on this host, a path or `@` and a name; empty: none",
+    )
+    log_all_il: bool = _setting(
+        FLAG, False, "send details to InfoLogger too, as far as they are logged", key="logAllIL"
+    )
     journal_retention_days: int = _setting(
         integer(1), 90, "how long an environment that ended stays readable, in days"
     )
@@ -460,9 +468,6 @@ class Settings:
         FLAG, True, "an iterator's roles are made side by side", used=False
     )
     config_cache: bool = _setting(FLAG, True, "remember the inventory", used=False)
-    log_all_il: bool = _setting(
-        FLAG, False, "send details to InfoLogger too", key="logAllIL", used=False
-    )
     bookkeeping_token: str = _setting(
         TEXT, "token", "token for Bookkeeping", used=False, secret=True
     )

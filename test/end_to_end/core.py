@@ -63,6 +63,7 @@ class RunningCore:
             "apricotHttpPort": 0,
             "metrics.port": 0,
             "metricsEndpoint": "",
+            "infoLoggerSocket": "",
             "integrationPlugins": ["testplugin"],
             "recoveryTimeout": "10s",
             "hosts": [{"name": h} if isinstance(h, str) else dict(h) for h in hosts],
