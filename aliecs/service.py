@@ -68,7 +68,6 @@ from aliecs.garbage import GarbageCollector
 from aliecs.integration.factory import known_factories, make_integrations
 from aliecs.interfaces import IConfigurationService, ITaskBackend, Surroundings
 from aliecs.journal import Journal
-from aliecs.log import levels_for
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.protos import o2control_pb2
@@ -145,7 +144,10 @@ class CoreParts:
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
         self._check_ports()
-        self._tell_infologger()
+        infologger = InfoLogger.of_settings(settings)
+        if infologger is not None:
+            infologger.start()
+            self._stops.add("InfoLogger", infologger.stop)
         apricot = await self._open_apricot(configuration) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
@@ -173,7 +175,13 @@ class CoreParts:
         self._stops.add("loaders", loaders.stop)
         bus = Bus()
         self._stops.add("bus", bus.close)
-        couriers = self._tell_kafka(bus, folder)
+        couriers: dict[str, Courier] = {}
+        kafka = KafkaSink.of_settings(settings, folder / KAFKA_SPOOL, reactor)
+        if kafka is not None:
+            kafka.courier.start()
+            self._stops.add("Kafka", kafka.courier.stop)
+            bus.add_sink(kafka)
+            couriers["events"] = kafka.courier
         lines = Lines()
         measurements = Measurements(lines.hear if settings.metrics_endpoint else None)
         bus.add_sink(measurements)
@@ -400,32 +408,6 @@ class CoreParts:
             self._log.info("{face} at {address}", face=face, address=address)
         if self.settings.listen_address.startswith("127."):
             self._log.info("no security is configured: only this machine can reach the core")
-
-    def _tell_kafka(self, bus: Bus, folder: Path) -> dict[str, Courier]:
-        """Tell everything to Kafka too, where brokers are named. Gives who brings it there."""
-        settings = self.settings
-        if not settings.kafka_endpoints or not settings.enable_kafka:
-            return {}
-        reactor: Any = installed_reactor
-        bound = settings.kafka_spool_mb * MEGABYTE
-        sink = KafkaSink.make(settings.kafka_endpoints, folder / KAFKA_SPOOL, bound, reactor)
-        sink.courier.start()
-        self._stops.add("Kafka", sink.courier.stop)
-        bus.add_sink(sink)
-        return {"events": sink.courier}
-
-    def _tell_infologger(self) -> None:
-        """Tell the log to InfoLogger too, if and when its daemon is there."""
-        settings = self.settings
-        if not settings.info_logger_socket:
-            return
-        details = settings.log_all_il
-        levels = levels_for(
-            verbose=details and settings.verbose, very_verbose=details and settings.very_verbose
-        )
-        infologger = InfoLogger(settings.info_logger_socket, levels)
-        infologger.start()
-        self._stops.add("InfoLogger", infologger.stop)
 
     def _begin_watchdog(self) -> None:
         """Tell systemd that the core is ready, and from time to time that its reactor turns."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 
 from attrs import define, field
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -113,7 +114,9 @@ class Metrics(Collector):
         core = self.core
         version = ".".join(map(str, core.version))
         yield _gauge("aliecs_info", "The core that runs", {(version,): 1.0}, "version")
-        tasks = Counter(task.state.text for task in core.roster.tasks())
+        # There may be hundreds of thousands: states are counted as they are, and named after that.
+        states = Counter(map(attrgetter("state"), core.roster.tasks()))
+        tasks = {state.text: count for state, count in states.items()}
         yield _gauge("aliecs_tasks", "Tasks, by state", _by_label(tasks), "state")
         environments = Counter(one.state.value for one in core.manager.environments())
         yield _gauge(

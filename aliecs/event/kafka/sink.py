@@ -18,6 +18,7 @@ from aliecs.event.kafka.courier import Courier
 from aliecs.event.kafka.spool import Content, Spool
 from aliecs.event.record import Event
 from aliecs.interfaces import IEventSink
+from aliecs.settings.table import Settings
 
 ROOT_TOPIC = "aliecs"
 
@@ -47,6 +48,14 @@ class KafkaSink:
     ) -> KafkaSink:
         """A sink for the brokers at `endpoints`, with its spool in `folder`."""
         return cls(Courier(endpoints, Spool(folder, bound_bytes), reactor, content_of))
+
+    @classmethod
+    def of_settings(cls, settings: Settings, folder: Path, reactor: Any) -> KafkaSink | None:
+        """The one that the settings want, None where they name no brokers."""
+        if not settings.kafka_endpoints or not settings.enable_kafka:
+            return None
+        bound_bytes = settings.kafka_spool_mb * 1024 * 1024
+        return cls.make(settings.kafka_endpoints, folder, bound_bytes, reactor)
 
     def deliver(self, event: Event) -> None:
         """See `IEventSink`."""
