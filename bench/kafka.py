@@ -12,6 +12,7 @@ process of its own and not counted.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import threading
 import time
@@ -26,6 +27,7 @@ from aliecs.event.bus import Bus
 from aliecs.event.kafka.sink import KafkaSink
 from aliecs.event.measurement import Measurements
 from aliecs.event.record import TaskEvent, Traits
+from test import tools
 from test.kafka import KafkaServer
 
 SPOOL_BYTES = 1 << 30
@@ -130,6 +132,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--rate", type=float, default=10_000.0)
     options = parser.parse_args()
+    if tools.kafka() is None:
+        sys.exit("Kafka cannot be had on this machine (make test-tools)")
     broker = KafkaServer()
     broker.start()
     events, rate = options.events, options.rate
