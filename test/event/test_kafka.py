@@ -233,6 +233,7 @@ def test_a_broker_that_stands_still_gets_everything_when_it_goes_on(
         wait_until(lambda: courier.away)
     finally:
         broker.hold(False)
+    wait_until(lambda: courier.waiting == 0)
     end(courier)
     assert read_by_key(broker, topic) == all_of(16_000)
 
