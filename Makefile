@@ -51,7 +51,8 @@ $(TEST_STAMP): $(STAMP)
 	@touch $@
 
 # What many environments in one core leave behind; what tasks cost, simulated ones and real ones, in
-# the core and in an executor; what placement, loading, configuration and expressions cost.
+# the core and in an executor; what placement, loading, configuration and expressions cost, and
+# what events do with Kafka.
 bench: $(TEST_STAMP) test-tools
 	$(BIN)/python -m bench.twenty_environments
 	$(BIN)/python bench/large_environment.py --tasks 1000
@@ -64,6 +65,7 @@ bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/loading.py
 	$(BIN)/python bench/configuration.py
 	$(BIN)/python -m bench.expressions
+	$(BIN)/python -m bench.kafka
 
 # The executor as one file, for agents that fetch it: it needs nothing but Python on its host, the
 # same version as here.

@@ -128,6 +128,11 @@ class Journal:
         self._thread.join()
         self._thread = None
 
+    @property
+    def waiting(self) -> int:
+        """Entries that wait for the writer."""
+        return self._queue.qsize()
+
     # --- writing ---------------------------------------------------------------------------
 
     async def intend(self, kind: str, environment_id: str, body: Mapping[str, Any]) -> None:

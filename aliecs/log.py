@@ -95,15 +95,21 @@ def make_observer(
     `log_format` is `text` or `json`. Details (level debug) are left out; `verbose` keeps ours,
     `very_verbose` also those of the libraries. Text is coloured where `stream` is a terminal.
     """
+    levels = levels_for(verbose=verbose, very_verbose=very_verbose)
+    line = _JsonLine() if log_format == "json" else _TextLine(coloured=stream.isatty())
+    observer: ILogObserver = FilteringLogObserver(_StreamObserver(stream, line), [levels])
+    return observer
+
+
+def levels_for(*, verbose: bool = False, very_verbose: bool = False) -> LogLevelFilterPredicate:
+    """Which events are logged: see `make_observer`."""
     levels = LogLevelFilterPredicate(LogLevel.debug if very_verbose else LogLevel.info)
     if not very_verbose:
         # Each of its connections would be told as a factory that starts and stops.
         levels.setLogLevelForNamespace("twisted.web.client", LogLevel.warn)
     if verbose:
         levels.setLogLevelForNamespace("aliecs", LogLevel.debug)
-    line = _JsonLine() if log_format == "json" else _TextLine(coloured=stream.isatty())
-    observer: ILogObserver = FilteringLogObserver(_StreamObserver(stream, line), [levels])
-    return observer
+    return levels
 
 
 def begin(observer: ILogObserver) -> None:
@@ -154,7 +160,7 @@ class _StreamObserver:
         self.stream.flush()
 
 
-def _message(event: dict[str, Any]) -> str:
+def message_text(event: dict[str, Any]) -> str:
     """The event's message alone; a traceback is told apart from it."""
     text = eventAsText(event, includeTraceback=False, includeTimestamp=False, includeSystem=False)
     failure = event.get("log_failure")
@@ -183,7 +189,7 @@ class _TextLine:
         if environment:
             head += f"[{environment}"
             head += f" run {event['run_number']}] " if event.get("run_number") else "] "
-        body = _message(event)
+        body = message_text(event)
         traceback = _traceback(event)
         if traceback:
             body = f"{body}\n{traceback}"
@@ -203,7 +209,7 @@ class _JsonLine:
             "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": event.get("log_level", LogLevel.info).name,
             "module": str(event.get("log_namespace", "-")),
-            "message": _message(event),
+            "message": message_text(event),
         }
         if event.get("environment_id"):
             line["environment"] = str(event["environment_id"])

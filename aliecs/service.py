@@ -28,6 +28,8 @@ from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
 from aliecs.api.manhole import Access, manhole_factory
+from aliecs.api.metrics import Metrics, ReactorDelay
+from aliecs.api.metrics_faces import MetricsFaces
 from aliecs.api.request import LONGEST_BODY
 from aliecs.api.rest import Rest
 from aliecs.api.site import QuietSite
@@ -55,10 +57,15 @@ from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
 from aliecs.errors import AliecsError, NotFound, SettingsError, Unavailable
 from aliecs.event.bus import Bus
+from aliecs.event.infologger import InfoLogger
+from aliecs.event.kafka.courier import Courier
+from aliecs.event.kafka.sink import KafkaSink
+from aliecs.event.line import Lines
+from aliecs.event.measurement import Measurements
 from aliecs.event.record import CoreStart
 from aliecs.garbage import GarbageCollector
 from aliecs.integration.factory import known_factories, make_integrations
-from aliecs.interfaces import IConfigurationService, ITaskBackend, MemoryFunctions
+from aliecs.interfaces import IConfigurationService, ITaskBackend, MemoryFunctions, Surroundings
 from aliecs.journal import Journal
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import IdentifierGenerator
@@ -74,6 +81,7 @@ from aliecs.txgrpc.server import Server
 
 JOURNAL = "journal.db"
 LOCK = "core.lock"
+KAFKA_SPOOL = "kafka"
 ADDRESSES = "core.json"
 """Where a running core says how it can be reached: the ports that it took."""
 
@@ -136,6 +144,10 @@ class CoreParts:
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
         self._check_ports()
+        infologger = InfoLogger.of_settings(settings)
+        if infologger is not None:
+            infologger.start()
+            self._stops.add("InfoLogger", infologger.stop)
         apricot = await self._open_apricot(configuration) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
@@ -163,12 +175,29 @@ class CoreParts:
         self._stops.add("loaders", loaders.stop)
         bus = Bus()
         self._stops.add("bus", bus.close)
+        couriers: dict[str, Courier] = {}
+        kafka = KafkaSink.of_settings(settings, folder / KAFKA_SPOOL, reactor)
+        if kafka is not None:
+            kafka.courier.start()
+            self._stops.add("Kafka", kafka.courier.stop)
+            bus.add_sink(kafka)
+            couriers["events"] = kafka.courier
+        lines = Lines()
+        measurements = Measurements(lines.hear if settings.metrics_endpoint else None)
+        bus.add_sink(measurements)
         factories = known_factories()
         endpoints = {
             factory.endpoint_setting: endpoint_of(settings, factory.endpoint_setting)
             for factory in factories.values()
         }
-        integrations = make_integrations(settings.integration_plugins, endpoints, reactor)
+        if not settings.enable_kafka:
+            endpoints["kafkaEndpoint"] = ""
+        integrations = make_integrations(
+            settings.integration_plugins,
+            endpoints,
+            reactor,
+            lambda name: Surroundings(folder / "plugins" / name, bus.tell),
+        )
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
         backend = make_backend(settings, folder, identifiers, configuration)
@@ -220,7 +249,11 @@ class CoreParts:
             version=product_version(),
             shut_down=lambda: reactor.callLater(STOP_GRACE_S, reactor.stop),
         )
-        await self._open_faces(core, apricot)
+        delay = ReactorDelay(reactor)
+        delay.start()
+        self._stops.add("reactor delay", delay.stop)
+        metrics = Metrics(core, measurements, delay, {"journal": lambda: journal.waiting}, couriers)
+        await self._open_faces(core, apricot, metrics, lines)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         garbage = GarbageCollector(
             reactor,
@@ -301,7 +334,9 @@ class CoreParts:
             self._log.warn("settings: {fault}", fault=fault)
         return self.sources.settings(entry)
 
-    async def _open_faces(self, core: Core, apricot: Mapping[str, str]) -> None:
+    async def _open_faces(
+        self, core: Core, apricot: Mapping[str, str], metrics: Metrics, lines: Lines
+    ) -> None:
         settings = self.settings
         reactor: Any = installed_reactor
         folder = Path(settings.core_working_dir)
@@ -320,7 +355,7 @@ class CoreParts:
         self._stops.add("gRPC", lambda: server.stop(STOP_GRACE_S))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
         stream = EventStream(core.bus, reactor, version_text())
-        rest = Rest(control, extended, stream, reactor, lambda: self.ready)
+        rest = Rest(control, extended, stream, reactor, lambda: self.ready, metrics)
         # Bodies that are somewhat too large are told so; what is far too large is cut off.
         site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)
         port = self._listen("restPort", settings.rest_port, site)
@@ -334,7 +369,10 @@ class CoreParts:
             factory = manhole_factory(access, Path(host_key), manhole_names(core))
             port = self._listen("manholePort", settings.manhole_port, factory)
             addresses["manhole"] = f"{settings.manhole_user}@{settings.listen_address}:{port}"
-        self._say_addresses(folder, {**addresses, **apricot})
+        faces = MetricsFaces(metrics, lines, settings, reactor)
+        faces.open()
+        self._stops.add("metrics", faces.close)
+        self._say_addresses(folder, {**addresses, **apricot, **faces.addresses})
 
     async def _open_apricot(self, service: IConfigurationService) -> dict[str, str]:
         """Serve the configuration to others, before anything else begins: what an earlier core left

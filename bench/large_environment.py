@@ -1,10 +1,10 @@
 """One large environment on simulated hosts: what each task costs the core.
 
-    python bench/large_environment.py [--tasks 10000] [--tasks-per-host 100]
+    python bench/large_environment.py [--tasks 10000] [--tasks-per-host 100] [--kafka HOST:PORT]
 
 Everything of the core but processes and faces: loading from a git repository, placement,
 deployment, transitions, journal, events, with every message to and from a task as the bytes of the
-wire.
+wire. With `--kafka` the events are told to that broker too.
 For each step it prints the time on the wall, the processor time for each task, and the longest time
 for which the reactor did nothing else; then the memory for each task.
 """
@@ -40,6 +40,8 @@ from aliecs.environment.machine import Event  # noqa: E402
 from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager  # noqa: E402
 from aliecs.environment.operation import Operations  # noqa: E402
 from aliecs.event.bus import Bus  # noqa: E402
+from aliecs.event.kafka.sink import KafkaSink  # noqa: E402
+from aliecs.event.measurement import Measurements  # noqa: E402
 from aliecs.event.record import User  # noqa: E402
 from aliecs.garbage import GarbageCollector  # noqa: E402
 from aliecs.journal import Journal  # noqa: E402
@@ -130,7 +132,7 @@ class Steps:
         return result
 
 
-async def measure(folder: Path, hosts: int, tasks_per_host: int) -> None:
+async def measure(folder: Path, hosts: int, tasks_per_host: int, kafka: str) -> None:
     """Create, take a run, destroy."""
     identifiers = IdentifierGenerator()
     configuration = open_configuration("sqlite://", folder, reactor)
@@ -144,6 +146,11 @@ async def measure(folder: Path, hosts: int, tasks_per_host: int) -> None:
     loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
     loaders.start()
     bus = Bus()
+    bus.add_sink(Measurements())
+    sink = KafkaSink.make([kafka], folder / "kafka", 1 << 30, reactor)
+    if kafka:
+        sink.courier.start()
+        bus.add_sink(sink)
     backend = SimulatedBackend(
         reactor, [SimulatedHost(f"host{number + 1}") for number in range(hosts)]
     )
@@ -189,6 +196,9 @@ async def measure(folder: Path, hosts: int, tasks_per_host: int) -> None:
         "destroy", lambda: manager.destroy(environment.id, DestructionRequest(me)).wait()
     )
     print(f"memory: {each_bytes / 1024:.1f} KiB for each task")
+    if kafka:
+        await steps.take("Kafka has it all", lambda: sink.courier.stop(60.0))
+        print(f"{sink.courier.sent} events told to Kafka")
     await loaders.stop()
     await repositories.stop()
     journal.stop()
@@ -200,6 +210,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What each task of a large environment costs.")
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--tasks-per-host", type=int, default=100)
+    parser.add_argument("--kafka", default="", help="a broker that events are told to")
     options = parser.parse_args()
     if not 1 <= options.tasks_per_host <= options.tasks:
         parser.error("--tasks-per-host has to be between 1 and --tasks")
@@ -212,7 +223,9 @@ def main() -> int:
         hosts = options.tasks // options.tasks_per_host
 
         def begin() -> None:
-            done = Deferred.fromCoroutine(measure(Path(folder), hosts, options.tasks_per_host))
+            done = Deferred.fromCoroutine(
+                measure(Path(folder), hosts, options.tasks_per_host, options.kafka)
+            )
             done.addErrback(failed)
             done.addBoth(lambda _: reactor.stop())
 

@@ -3,8 +3,10 @@
     python -m test.tools
 
 Consul comes from Debian's own packages, without root: the machine's package sources, with the suite
-that has Consul, in a folder of their own. What cannot be had is told in one line and is not tested;
-nothing else depends on it. The folder is `ALIECS_TEST_TOOLS`, or `~/.cache/aliecs-test-tools`.
+that has Consul, in a folder of their own. The Kafka broker is a set of Java archives that Maven
+fetches; it runs on the machine's own Java. What cannot be had is told in one line and is not
+tested; nothing else depends on it. The folder is `ALIECS_TEST_TOOLS`, or
+`~/.cache/aliecs-test-tools`.
 """
 
 from __future__ import annotations
@@ -14,11 +16,36 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SUITE = "bullseye"
 """The last suite of Debian with Consul in it."""
+
+KAFKA = "3.9.1"
+"""A broker that runs on Java 11 and later, without ZooKeeper."""
+
+_KAFKA_PROJECT = f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>test</groupId>
+  <artifactId>kafka-for-tests</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka_2.13</artifactId>
+      <version>{KAFKA}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId>
+      <artifactId>slf4j-reload4j</artifactId>
+      <version>1.7.36</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 
 _SOURCES = Path("/etc/apt")
 _TIME_LIMIT_S = 300
@@ -52,6 +79,28 @@ def fetch_consul() -> None:
         target = folder() / "consul"
         shutil.rmtree(target, ignore_errors=True)
         (work / "consul").rename(target)
+
+
+def kafka() -> Path | None:
+    """The folder with the broker's archives, None where there are none or no Java runs them."""
+    fetched = folder() / f"kafka-{KAFKA}"
+    return fetched if fetched.is_dir() and shutil.which("java") else None
+
+
+def fetch_kafka() -> None:
+    """Fetch the broker. Raises `OSError` or `subprocess.SubprocessError` where that cannot be."""
+    for program in ("java", "mvn"):
+        if shutil.which(program) is None:
+            raise OSError(f"there is no program {program}")
+    folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder()) as name:
+        work = Path(name)
+        (work / "pom.xml").write_text(_KAFKA_PROJECT)
+        command = ["mvn", "--quiet", "--batch-mode", _COPY, "-DincludeScope=runtime"]
+        _run([*command, f"-DoutputDirectory={work / 'archives'}"], work, dict(os.environ))
+        target = folder() / f"kafka-{KAFKA}"
+        shutil.rmtree(target, ignore_errors=True)
+        (work / "archives").rename(target)
 
 
 def _run(command: list[str], work: Path, environment: dict[str, str]) -> None:
@@ -116,16 +165,22 @@ def _own_suite() -> str:
 
 def main() -> int:
     """Fetch what is missing; always 0, since what cannot be had is only not tested."""
-    if consul() is None:
-        sys.stdout.write("Fetching Consul for the tests ...\n")
-        try:
-            fetch_consul()
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            output = getattr(error, "stderr", None)
-            last = output.decode(errors="replace").strip().splitlines()[-1:] if output else []
-            reason = last[0] if last else str(error)
-            sys.stdout.write(f"Consul cannot be had and is not tested with: {reason}\n")
+    _obtain("Consul", consul, fetch_consul)
+    _obtain("Kafka", kafka, fetch_kafka)
     return 0
+
+
+def _obtain(name: str, find: Callable[[], Path | None], fetch: Callable[[], None]) -> None:
+    if find() is not None:
+        return
+    sys.stdout.write(f"Fetching {name} for the tests ...\n")
+    try:
+        fetch()
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or getattr(error, "stdout", None) or b""
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        reason = last[0] if last else str(error)
+        sys.stdout.write(f"{name} cannot be had and is not tested with: {reason}\n")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from attrs import define
+from twisted.internet.defer import Deferred
 
 from aliecs.api.core import OPERATION_ID
 from aliecs.api.message import (
@@ -33,7 +34,7 @@ from aliecs.errors import (
     NotFound,
     NotImplementedYet,
 )
-from aliecs.event.record import User
+from aliecs.event.record import EnvironmentEvent, User, WorkflowTemplateInfo
 from aliecs.language.glob import compile_glob
 from aliecs.protocol.protos import common_pb2, events_pb2, o2control_pb2
 from aliecs.task.task import Task
@@ -191,8 +192,9 @@ class Control(RepositoryControl):
     async def NewEnvironmentAsync(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
-        """Begin to create an environment and answer at once."""
+        """Begin to create an environment and answer at once. What became of it, an event tells."""
         operation = self._start_creation(request, call)
+        Deferred.fromCoroutine(self._tell_outcome(operation, request))
         return o2control_pb2.NewEnvironmentReply(
             environment=o2control_pb2.EnvironmentInfo(
                 id=operation.environment_id, state="PENDING", userVars=request.vars
@@ -295,6 +297,28 @@ class Control(RepositoryControl):
         )
         call.trailing[OPERATION_ID] = operation.id
         return operation
+
+    async def _tell_outcome(
+        self, operation: Operation, request: o2control_pb2.NewEnvironmentRequest
+    ) -> None:
+        """The last event of a creation that nobody waits for."""
+        try:
+            environment: Environment = await operation.wait()
+        except Exception as problem:
+            self.core.bus.tell(
+                EnvironmentEvent(
+                    environmentId=operation.environment_id,
+                    state="ERROR",
+                    error=str(problem),
+                    message="cannot create new environment",
+                    lastRequestUser=_user(request.requestUser),
+                    workflowTemplateInfo=WorkflowTemplateInfo(
+                        path=request.workflowTemplate, public=request.public
+                    ),
+                )
+            )
+        else:
+            environment.tell("created new environment", transition="")
 
     def _creation_failed(
         self, operation: Operation, problem: AliecsError, call: ServerCall

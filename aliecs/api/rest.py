@@ -2,7 +2,7 @@
 
 Reads answer with the message of the control API; long actions answer 202 with their operation and
 its address, or wait for it with `?wait=<seconds>`. Errors are `application/problem+json`. The event
-stream is at `/api/v1/events`, as WebSocket and as server-sent events.
+stream is at `/api/v1/events`, as WebSocket and as server-sent events; `/metrics` is for Prometheus.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from aliecs.api.control import Control
 from aliecs.api.core import OPERATION_ID
 from aliecs.api.extended import ExtendedControl
 from aliecs.api.mapping import from_value, to_json, to_value
+from aliecs.api.metrics import CONTENT_TYPE, Metrics
 from aliecs.api.request import (
     arguments,
     body_of,
@@ -61,6 +62,7 @@ class Rest:
     stream: EventStream
     clock: IReactorTime
     ready: Callable[[], bool]
+    metrics: Metrics
     app: Klein = field(init=False, factory=Klein)
     _log: Logger = field(init=False, factory=Logger)
 
@@ -69,6 +71,7 @@ class Rest:
         for method, path, handler in (
             ("GET", "/healthz", self._healthy),
             ("GET", "/readyz", self._ready),
+            ("GET", "/metrics", self._metrics),
             ("GET", f"{base}/framework", self._framework),
             ("GET", f"{base}/services", self._services),
             ("GET", f"{base}/detectors", self._detectors),
@@ -125,6 +128,10 @@ class Rest:
     async def _ready(self, request: Request) -> bytes:
         ready = self.ready()
         return json_answer(request, {"ready": ready}, status=200 if ready else 503)
+
+    async def _metrics(self, request: Request) -> bytes:
+        request.setHeader(b"Content-Type", CONTENT_TYPE)
+        return self.metrics.text()
 
     async def _framework(self, request: Request) -> bytes:
         asked = o2control_pb2.GetFrameworkInfoRequest()

@@ -368,22 +368,26 @@ class Environment:
         transition: str | None = None,
         state: str | None = None,
         variables: Mapping[str, str] | None = None,
+        info: WorkflowTemplateInfo | None = None,
+        anonymous: bool = False,
     ) -> None:
-        """Tell an environment event. `transition` and `state` are the present ones unless given."""
-        current = self.current.value if self.current is not None else ""
+        """Tell an environment event. `transition`, `state` and `info` are the present ones unless
+        given; `anonymous` leaves out who asked."""
+        if transition is None:
+            transition = self.current.value if self.current is not None else ""
         self.facilities.bus.tell(
             EnvironmentEvent(
                 environmentId=self.id,
                 state=self.state.value if state is None else state,
-                runNumber=self.run_number,
+                runNumber=0 if transition == Event.DESTROY.value else self.run_number,
                 error=error,
                 message=message,
-                transition=current if transition is None else transition,
+                transition=transition,
                 transitionStep=step,
                 transitionStatus=status,
                 vars=dict(variables or {}),
-                lastRequestUser=self.user,
-                workflowTemplateInfo=self.info,
+                lastRequestUser=None if anonymous else self.user,
+                workflowTemplateInfo=self.info if info is None else info,
             )
         )
 

@@ -36,6 +36,9 @@ CONTROLLABLE = frozenset(
 
 POLL_S = 1.0
 
+UNTOLD = WorkflowTemplateInfo()
+"""What events of a creation say of the workflow, but for two of them."""
+
 
 @frozen
 class CreationRequest:
@@ -228,7 +231,11 @@ class Manager:
         environment.info = WorkflowTemplateInfo(path=request.expression)
         environment.react = self._react
         environment.tell(
-            "transition starting", OpStatus.STARTED, transition="CREATE", state="PENDING"
+            "transition starting",
+            OpStatus.STARTED,
+            transition="CREATE",
+            state="PENDING",
+            info=UNTOLD,
         )
         await self.facilities.journal.environment_created(
             environment.id, environment.history.record(environment.state.value)
@@ -247,7 +254,14 @@ class Manager:
     ) -> None:
         operation.step = "CREATE"
         for message, step in (("running hooks", "before_CREATE"), ("loading workflow", "CREATE")):
-            environment.tell(message, OpStatus.ONGOING, step, transition="CREATE", state="PENDING")
+            environment.tell(
+                message,
+                OpStatus.ONGOING,
+                step,
+                transition="CREATE",
+                state="PENDING",
+                info=UNTOLD,
+            )
         try:
             workflow = await load_workflow(environment, request.variables)
         except AliecsError as problem:
@@ -293,7 +307,12 @@ class Manager:
             transition="CREATE",
             variables=environment.root.stack(),
         )
-        environment.tell("transition completed successfully", OpStatus.DONE_OK, transition="CREATE")
+        environment.tell(
+            "transition completed successfully",
+            OpStatus.DONE_OK,
+            transition="CREATE",
+            info=UNTOLD,
+        )
 
     async def _undo_creation(
         self, environment: Environment, problem: AliecsError, operation: Operation
@@ -316,6 +335,7 @@ class Manager:
             error=error,
             transition="CREATE",
             state="PENDING",
+            info=UNTOLD,
         )
 
     async def _run_by_itself(self, operation: Operation, environment: Environment) -> None:

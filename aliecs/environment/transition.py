@@ -129,19 +129,23 @@ class Conductor:
         roster = environment.facilities.roster
         roster.release([task for task in environment.tasks() if task not in hook_tasks])
         environment.tell("running DESTROY hooks", OpStatus.ONGOING, "after_DESTROY")
+        error = ""
         try:
             await self.hooks.run_for_teardown(TEARDOWN_MOMENTS)
         except Exception as problem:
-            environment.warn(environment.as_error(problem, "DESTROY").message)
+            error = environment.as_error(problem, "DESTROY").message
+            environment.warn(error)
         self.hooks.cancel_pending()
         roster.release(hook_tasks)
         environment.machine.reached()
         environment.machine.finished()
         self.record.ended_ms = environment.facilities.now_ms()
+        said = "finished with error" if error else "complete"
         environment.tell(
-            "environment teardown complete",
-            OpStatus.DONE_OK,
+            f"environment teardown {said}",
+            OpStatus.DONE_ERROR if error else OpStatus.DONE_OK,
             "after_DESTROY",
+            error=error,
             transition=Event.DESTROY.value,
         )
 
@@ -203,10 +207,17 @@ class Conductor:
         environment.tell("transition step starting", OpStatus.ONGOING, moment)
         try:
             await self.hooks.run(moment, Half.NEGATIVE)
-        except AliecsError:
+        except AliecsError as problem:
             # The run has ended all the same.
             if write is not None and moment == f"leave_{EnvironmentState.RUNNING.value}":
                 await write()
+            environment.tell(
+                "transition step finished",
+                OpStatus.DONE_ERROR,
+                moment,
+                error=problem.message,
+                anonymous=True,
+            )
             raise
         else:
             if write is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -61,6 +61,11 @@ class Subscription:
         else:
             self._waiting.append(event)
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait for the reader."""
+        return len(self._waiting)
+
     async def next(self) -> Event | None:
         """The next event, None at the end. Raises `Exhausted` where the reader was too slow."""
         if self._waiting:
@@ -105,6 +110,11 @@ class Bus:
     def sequence(self) -> int:
         """The number of the last event."""
         return self._sequence
+
+    @property
+    def subscriptions(self) -> Sequence[Subscription]:
+        """Everybody who reads."""
+        return tuple(self._subscriptions)
 
     def add_sink(self, sink: IEventSink) -> None:
         """Hand every event from now on to `sink`."""

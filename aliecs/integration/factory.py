@@ -7,7 +7,7 @@ somebody else adds its own by putting a module with such a factory there.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -16,7 +16,12 @@ from zope.interface import implementer
 
 from aliecs.errors import SettingsError
 from aliecs.integration.guarded import GuardedIntegration
-from aliecs.interfaces import IIntegration, IIntegrationFactory
+from aliecs.interfaces import (
+    IIntegration,
+    IIntegrationFactory,
+    ISettledIntegration,
+    Surroundings,
+)
 
 
 @implementer(IIntegrationFactory, IPlugin)
@@ -42,11 +47,15 @@ def known_factories() -> Mapping[str, IIntegrationFactory]:
 
 
 def make_integrations(
-    names: Sequence[str], endpoints: Mapping[str, str], clock: Any
+    names: Sequence[str],
+    endpoints: Mapping[str, str],
+    clock: Any,
+    surroundings: Callable[[str], Surroundings] | None = None,
 ) -> Mapping[str, IIntegration]:
     """The integrations of the setting `integrationPlugins`, in its order, each behind a wall.
 
-    `endpoints` maps setting names to endpoints; `clock` is the reactor. Raises `SettingsError` for
+    `endpoints` maps setting names to endpoints; `clock` is the reactor; `surroundings` gives what a
+    plugin of that name is lent. Raises `SettingsError` for
     a name nobody provides, and for a plugin that cannot be made.
     """
     factories = known_factories()
@@ -60,6 +69,8 @@ def make_integrations(
             )
         try:
             inner = factory.make(endpoints.get(factory.endpoint_setting, ""))
+            if surroundings is not None and ISettledIntegration.providedBy(inner):
+                inner.settle(surroundings(name))
         except Exception as error:
             raise SettingsError(
                 f"integrationPlugins: the plugin {name!r} cannot be made: "

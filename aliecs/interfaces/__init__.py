@@ -19,6 +19,8 @@ from aliecs.interfaces.integration import (
     IEventSink,
     IIntegration,
     IIntegrationFactory,
+    ISettledIntegration,
+    Surroundings,
 )
 from aliecs.interfaces.memory import Memory, MemoryFunctions
 from aliecs.interfaces.repository import (
@@ -52,6 +54,7 @@ __all__ = [
     "IIntegrationFactory",
     "ILoaderSources",
     "IRepositories",
+    "ISettledIntegration",
     "ITaskBackend",
     "ITaskObserver",
     "Memory",
@@ -62,6 +65,7 @@ __all__ = [
     "PayloadImport",
     "PortRanges",
     "RepositoryInfo",
+    "Surroundings",
     "TaskLaunch",
     "TaskUpdate",
     "TemplateInfo",

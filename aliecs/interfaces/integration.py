@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -70,6 +71,25 @@ class IIntegration(Interface):
 
     def load_functions(variables: Mapping[str, str]) -> Mapping[str, Callable[..., Any]]:
         """What every template may call, by name, inside the namespace `name`. Pure: no waiting."""
+
+
+@frozen
+class Surroundings:
+    """What the core lends to an integration that asks for it.
+
+    `folder` is there for files of its own, and is made by who uses it. `tell` tells an event of the
+    service, an `aliecs.event.record.IntegratedServiceEvent`, to everyone who listens to events.
+    """
+
+    folder: Path
+    tell: Callable[[Any], object]
+
+
+class ISettledIntegration(IIntegration):
+    """An integration that has files of its own, or something to tell."""
+
+    def settle(surroundings: Surroundings) -> None:
+        """Take what the core lends. Called once, before `start`."""
 
 
 class IEventSink(Interface):

@@ -116,6 +116,25 @@ class Settings:
     rest_port: int = _setting(
         PORT, 32103, "REST, event stream and control room (HTTP); 0 takes any free port"
     )
+    metrics_address: str = _setting(
+        TEXT,
+        "127.0.0.1",
+        "address of the metrics beside those on `restPort`",
+        key="metrics.address",
+        variable="LIBPROCESS_IP",
+    )
+    metrics_port: int = _setting(
+        PORT, 64009, "their port; 0 takes any free port", key="metrics.port", variable="PORT0"
+    )
+    metrics_path: str = _setting(
+        TEXT, "/metrics", "their path", key="metrics.path", variable="METRICS_API_PATH"
+    )
+    metrics_endpoint: str = _setting(
+        TEXT,
+        "8088/ecsmetrics",
+        "port (four or five digits; `0000` takes any free one), `/`, and name of the metrics for "
+        "InfluxDB; empty: there are none",
+    )
     manhole_port: int = _setting(
         PORT,
         32104,
@@ -136,6 +155,14 @@ class Settings:
     very_verbose: bool = _setting(FLAG, False, "log every message too")
     log_format: str = _setting(
         choice("text", "json"), "text", "`text` for people, `json` for one object per line"
+    )
+    info_logger_socket: str = _setting(
+        TEXT,
+        "@infoLoggerD",
+        "socket of InfoLogger's daemon on this host, a path or `@` and a name; empty: none",
+    )
+    log_all_il: bool = _setting(
+        FLAG, False, "send details to InfoLogger too, as far as they are logged", key="logAllIL"
     )
     journal_retention_days: int = _setting(
         integer(1), 90, "how long an environment that ended stays readable, in days"
@@ -400,7 +427,15 @@ class Settings:
     trg_service_endpoint: str = _setting(TEXT, "//127.0.0.1:50060", "trigger system")
     odc_endpoint: str = _setting(TEXT, "//127.0.0.1:50053", "event farm control (ODC)")
     kafka_endpoint: str = _setting(TEXT, "localhost:9092", "broker of the older Kafka messages")
-    kafka_endpoints: Sequence[str] = _setting(WORDS, ("localhost:9092",), "brokers for events")
+    kafka_endpoints: Sequence[str] = _setting(
+        WORDS, (), "Kafka brokers, `host:port`, that events are told to; none: they are not"
+    )
+    enable_kafka: bool = _setting(FLAG, True, "false: nothing is told to Kafka")
+    kafka_spool_mb: int = _setting(
+        integer(1),
+        256,
+        "how much may wait on disk for Kafka, in MB; beyond it the oldest events are lost",
+    )
     test_plugin_endpoint: str = _setting(TEXT, "//127.0.0.1:00000", "the test plugin")
 
     # What follows belongs to the reference and has no effect here yet.
@@ -426,33 +461,6 @@ class Settings:
         FLAG, False, "metrics for each kind of resource", used=False
     )
     summary_metrics: bool = _setting(FLAG, False, "summaries in the metrics", used=False)
-    metrics_address: str = _setting(
-        TEXT,
-        "127.0.0.1",
-        "address of the scheduler's metrics",
-        key="metrics.address",
-        variable="LIBPROCESS_IP",
-        used=False,
-    )
-    metrics_port: int = _setting(
-        PORT,
-        64009,
-        "port of the scheduler's metrics",
-        key="metrics.port",
-        variable="PORT0",
-        used=False,
-    )
-    metrics_path: str = _setting(
-        TEXT,
-        "/metrics",
-        "path of the scheduler's metrics",
-        key="metrics.path",
-        variable="METRICS_API_PATH",
-        used=False,
-    )
-    metrics_endpoint: str = _setting(
-        TEXT, "8088/ecsmetrics", "port and name of the core's metrics", used=False
-    )
     concurrent_workflow_template_processing: bool = _setting(
         FLAG, True, "a workflow's roles are processed side by side", used=False
     )
@@ -463,10 +471,6 @@ class Settings:
         FLAG, True, "an iterator's roles are made side by side", used=False
     )
     config_cache: bool = _setting(FLAG, True, "remember the inventory", used=False)
-    enable_kafka: bool = _setting(FLAG, True, "send events to Kafka", used=False)
-    log_all_il: bool = _setting(
-        FLAG, False, "send details to InfoLogger too", key="logAllIL", used=False
-    )
     bookkeeping_token: str = _setting(
         TEXT, "token", "token for Bookkeeping", used=False, secret=True
     )

@@ -22,7 +22,7 @@ def test_the_test_plugin_is_found_and_complete() -> None:
 
 
 def test_an_unknown_plugin_is_refused_by_name() -> None:
-    with pytest.raises(SettingsError, match="no plugin 'testplug'; there are testplugin"):
+    with pytest.raises(SettingsError, match="no plugin 'testplug'; there are kafka, testplugin"):
         make_integrations(["testplug"], {}, Clock())
 
 

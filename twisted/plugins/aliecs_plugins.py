@@ -8,6 +8,10 @@ testplugin = IntegrationFactory(
     "testplugin", "testPluginEndpoint", "aliecs.integration.testplugin", "TestPlugin"
 )
 
+kafka = IntegrationFactory(
+    "kafka", "kafkaEndpoint", "aliecs.integration.kafka", "KafkaNotifications"
+)
+
 aliecs = ServiceMaker(
     "AliECS core", "aliecs.service", "The ALICE Experiment Control System", "aliecs"
 )
