@@ -8,6 +8,7 @@ STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
 KEEP ?=
 ARGUMENTS ?=
+WORKERS ?= 3
 SECONDS_OF_FUZZ ?= 600
 EXECUTOR ?= dist/aliecs-executor
 
@@ -29,8 +30,10 @@ lint: $(TEST_STAMP)
 types: $(TEST_STAMP)
 	$(BIN)/mypy
 
+# Most tests from end to end wait for processes: several files at a time take half as long. Those of
+# one file stay together, since they share what it starts.
 unit: $(TEST_STAMP)
-	$(BIN)/python -m pytest $(ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGUMENTS)
 
 # Texts made by chance against everything that reads texts; what is found comes with its seed.
 fuzz: $(TEST_STAMP)

@@ -118,12 +118,13 @@ def check_usage(core: RunningCore, environment: str, task: str) -> None:
         status, body, _ = core.rest("GET", path)
         assert status == 200, body
         tasks: list[dict[str, Any]] = body["tasks"]
-        return tasks if len(tasks) == 5 and any(one["processors"] for one in tasks) else []
+        # The command of the demo has a process of its own a little later than the others.
+        return tasks if len(tasks) == 6 and any(one["processors"] for one in tasks) else []
 
     tasks = core.wait_until(told, 20, "what tasks use is known")
     memory = [one["memoryBytes"] for one in tasks]
     assert memory == sorted(memory, reverse=True)
-    assert memory[-1] > 1_000_000
+    assert memory[-1] > 500_000
     _, body, _ = core.rest("GET", f"{API}/task-usage?task={task}&task=x")
     (one,) = body["tasks"]
     assert (one["taskId"], one["role"], one["processes"]) == (task, "demo.sender", 1)
