@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,9 +139,14 @@ def test_what_others_do_is_seen(direct: Running, open_screen: Open) -> None:
     screen.see_state("CONFIGURED")
     screen.resize(110, 40)
 
+    told_s = time.monotonic()
+
     def has_new_size() -> bool:
-        # One that comes at a bad moment is passed over, as in other programs of this kind.
-        screen.process.send_signal(signal.SIGWINCH)
+        nonlocal told_s
+        if time.monotonic() > told_s + 3:
+            # One that comes at a bad moment is passed over, as in other programs of this kind.
+            told_s = time.monotonic()
+            screen.process.send_signal(signal.SIGWINCH)
         lines = screen.text.splitlines()
         return lines[-1].startswith(" n reconnect") and max(map(len, lines)) == 110
 
