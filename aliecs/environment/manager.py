@@ -7,7 +7,7 @@ its environment to ERROR; a creation that fails takes it away again, and its rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,13 +21,21 @@ from aliecs.environment.environment import Environment
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import Cause, History
 from aliecs.environment.lost import record_of_lost
-from aliecs.environment.machine import EnvironmentState, Event, allowed_events
+from aliecs.environment.machine import (
+    MODIFIABLE,
+    MODIFICATIONS,
+    EnvironmentState,
+    Event,
+    allowed_events,
+)
+from aliecs.environment.modification import Modification, ModificationRequest
 from aliecs.environment.operation import Operation
 from aliecs.environment.transition import Conductor
 from aliecs.errors import AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
 from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
 from aliecs.journal import EnvironmentRecord
 from aliecs.task.task import Task
+from aliecs.workflow.role import Role
 
 CONTROLLABLE = frozenset(
     {Event.DEPLOY, Event.CONFIGURE, Event.START_ACTIVITY, Event.STOP_ACTIVITY, Event.RESET}
@@ -149,6 +157,32 @@ class Manager:
             user,
             environment_id,
             lambda operation: self._control(operation, environment, event),
+        )
+
+    def modify(self, environment_id: str, request: ModificationRequest) -> Operation:
+        """Exclude roles and include them, in the order of the request. What is not allowed at its
+        beginning is refused; what fails on the way ends it, and the environment goes on. Its result
+        is the environment."""
+        environment = self.environment(environment_id)
+        if not request.modifications and not request.reconfigure:
+            raise InvalidInput("nothing is to be modified: name roles or detectors")
+        state = environment.state
+        if request.reconfigure and state is not EnvironmentState.CONFIGURED:
+            raise Conflict(
+                f"reconfiguration refused: it is done in CONFIGURED, not in {state.value}"
+            )
+        if request.reconfigure:
+            self._refuse_if_busy(environment, Event.RESET)
+        for modification in request.modifications[:1]:
+            self._find_modified(environment, modification)
+        environment.user = request.user
+        environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
+        kinds = {modification.event.value for modification in request.modifications}
+        return self.facilities.operations.start(
+            kinds.pop() if len(kinds) == 1 else "MODIFY",
+            request.user,
+            environment_id,
+            lambda operation: self._modify(operation, environment, request),
         )
 
     def destroy(self, environment_id: str, request: DestructionRequest) -> Operation:
@@ -352,13 +386,54 @@ class Manager:
             raise
         return environment
 
+    async def _modify(
+        self, operation: Operation, environment: Environment, request: ModificationRequest
+    ) -> Environment:
+        conductor = self._conductors[environment.id]
+        for one in request.modifications:
+            roles = self._find_modified(environment, one)
+            await self._work(
+                environment,
+                one.event,
+                conductor.modify(one.event, roles, request.user, request.reason, operation),
+            )
+        if request.reconfigure:
+            await self._control(operation, environment, Event.RESET)
+            await self._control(operation, environment, Event.CONFIGURE)
+        return environment
+
+    def _find_modified(self, environment: Environment, one: Modification) -> Sequence[Role]:
+        """The roles that a modification is about. Raises where it is not allowed now."""
+        self._refuse_if_busy(environment, one.event)
+        roles = environment.exclusions.find(
+            environment.root, one.event, one.targets, environment.state
+        )
+        if one.event is Event.INCLUDE:
+            returning = environment.exclusions.returning(environment.root, roles)
+            for other in self.environments():
+                if other is environment:
+                    continue
+                for detector in returning & set(other.detectors()):
+                    raise Conflict(
+                        f"INCLUDE refused: detector {detector} is already in use by environment "
+                        f"{other.id}"
+                    )
+        return roles
+
     async def _run(
         self, environment: Environment, event: Event, user: User, operation: Operation
     ) -> None:
-        """One transition as the environment's work; what it interrupts is aborted."""
+        """One transition as the environment's work."""
+        conductor = self._conductors[environment.id]
+        await self._work(environment, event, conductor.perform(event, user, operation))
+
+    async def _work(
+        self, environment: Environment, event: Event, coroutine: Coroutine[Any, Any, None]
+    ) -> None:
+        """Something as the environment's work; what it interrupts is aborted."""
         interrupted = environment.work
         conductor = self._conductors[environment.id]
-        work = Deferred.fromCoroutine(conductor.perform(event, user, operation))
+        work = Deferred.fromCoroutine(coroutine)
         if not work.called:
             environment.work = work
             if interrupted is not None:
@@ -391,7 +466,8 @@ class Manager:
             await deferLater(self.facilities.clock, 0.05)
 
     def _refuse_if_busy(self, environment: Environment, event: Event) -> None:
-        """A second transition is refused, naming the first."""
+        """A second transition is refused, naming the first, and one that the state does not
+        allow."""
         destruction = environment.destruction
         if destruction is not None:
             since_s = (self.facilities.now_ms() - destruction.started_ms) / 1000
@@ -406,7 +482,14 @@ class Manager:
                 f"{environment.current.value}, asked for by "
                 f"{environment.current_user.name or 'nobody named'} {since_s:.1f} s ago"
             )
-        if event not in allowed_events(environment.state):
+        if event in MODIFICATIONS:
+            if environment.state not in MODIFIABLE:
+                states = ", ".join(state.value for state in MODIFIABLE)
+                raise Conflict(
+                    f"{event.value} refused: environment {environment.id} is in "
+                    f"{environment.state.value}; roles are excluded and included in {states}"
+                )
+        elif event not in allowed_events(environment.state):
             allowed = ", ".join(sorted(e.value for e in allowed_events(environment.state)))
             raise Conflict(
                 f"event {event.value} inappropriate in current state {environment.state.value} "
