@@ -21,18 +21,14 @@ from aliecs.api.message import (
     short_task_infos,
     task_info,
 )
+from aliecs.api.modification import modify_in_order
 from aliecs.api.repository import RepositoryControl
 from aliecs.api.shield import shielded
 from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest
 from aliecs.environment.operation import Operation
-from aliecs.errors import (
-    AliecsError,
-    InvalidInput,
-    NotFound,
-    NotImplementedYet,
-)
+from aliecs.errors import AliecsError, InvalidInput, NotFound
 from aliecs.event.record import User
 from aliecs.language.glob import compile_glob
 from aliecs.protocol.protos import common_pb2, events_pb2, o2control_pb2
@@ -255,8 +251,9 @@ class Control(RepositoryControl):
     async def ModifyEnvironment(
         self, request: o2control_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ModifyEnvironmentReply:
-        """Excluding and including roles."""
-        raise NotImplementedYet("not implemented")
+        """Exclude roles and include them, in the order of the request."""
+        environment = self._environment(request.id)
+        return await modify_in_order(self.core, environment, request, call)
 
     async def DestroyEnvironment(
         self, request: o2control_pb2.DestroyEnvironmentRequest, call: ServerCall

@@ -17,6 +17,7 @@ from aliecs.cli.history import (
     print_warnings,
     record_of,
 )
+from aliecs.cli.modification import exclusions_of, modify, print_exclusions
 from aliecs.cli.option import Group
 from aliecs.cli.output import Output, local_time, local_time_exact, state_text
 from aliecs.cli.role import role_tree
@@ -85,17 +86,20 @@ def show(environment_id: str, tasks: bool, workflow: bool, services: bool) -> No
             print_record(here.output, record)
             return
         record = record_of(here, environment_id)
+        exclusions = exclusions_of(here, environment_id)
         if here.output.is_text:
-            _print_environment(here.output, reply, record)
+            _print_environment(here.output, reply, record, exclusions)
             _print_parts(here.output, reply, tasks, workflow, services)
         else:
             value = to_value(reply)
             if record is not None:
                 value["history"] = history_value(record)
+            if exclusions.exclusions:
+                value |= to_value(exclusions)
             here.output.value(value)
 
 
-def _print_environment(output: Output, reply: Any, record: Any) -> None:
+def _print_environment(output: Output, reply: Any, record: Any, exclusions: Any) -> None:
     info = reply.environment
     output.label("environment id", info.id)
     output.label("workflow template", info.rootRole)
@@ -112,6 +116,8 @@ def _print_environment(output: Output, reply: Any, record: Any) -> None:
     output.label("run number", info.currentRunNumber or "none")
     output.label("number of FLPs", info.numberOfFlps or "none")
     output.label("detectors", " ".join(info.includedDetectors) or "none")
+    if exclusions.exclusions:
+        print_exclusions(output, exclusions)
     _print_maps(output, info)
 
 
@@ -395,5 +401,6 @@ group.add(group.command("list")(list_), "ls", "l")
 group.add(group.command("show")(show), "get", "s", "g")
 group.add(group.command("create")(create), "new", "c", "n")
 group.add(group.command("control")(control), "ctl", "ct", "t")
+group.add(group.command("modify")(modify), "mod", "m")
 group.add(group.command("destroy")(destroy), "des", "d")
 group.add(group.command("history")(history), "h")
