@@ -89,7 +89,7 @@ def show(environment_id: str, tasks: bool, workflow: bool, services: bool) -> No
         exclusions = exclusions_of(here, environment_id)
         if here.output.is_text:
             _print_environment(here.output, reply, record, exclusions)
-            _print_parts(here.output, reply, tasks, workflow, services)
+            _print_parts(here.output, reply, tasks, workflow, services, exclusions)
         else:
             value = to_value(reply)
             if record is not None:
@@ -121,7 +121,9 @@ def _print_environment(output: Output, reply: Any, record: Any, exclusions: Any)
     _print_maps(output, info)
 
 
-def _print_parts(output: Output, reply: Any, tasks: bool, workflow: bool, services: bool) -> None:
+def _print_parts(
+    output: Output, reply: Any, tasks: bool, workflow: bool, services: bool, exclusions: Any
+) -> None:
     info = reply.environment
     if tasks:
         output.line()
@@ -141,7 +143,7 @@ def _print_parts(output: Output, reply: Any, tasks: bool, workflow: bool, servic
         )
     if workflow:
         output.line()
-        output.tree(role_tree(reply.workflow))
+        output.tree(role_tree(reply.workflow, {one.role for one in exclusions.exclusions}))
     if services:
         output.line()
         for name in sorted(info.integratedServicesData):

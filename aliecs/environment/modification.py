@@ -110,18 +110,22 @@ class Modifier:
         environment = self.environment
         facilities = environment.facilities
         await self._make_ready(leaves)
-        tasks = [task for task in self._tasks(leaves) if task.status is Status.ACTIVE]
+        tasks = [
+            task
+            for task in self._tasks(leaves)
+            if task.status is Status.ACTIVE and task.state is State.STANDBY
+        ]
         if environment.state in (EnvironmentState.CONFIGURED, EnvironmentState.RUNNING):
             self._count(operation, tasks, State.CONFIGURED)
             bound = environment.bound_tasks()
             properties = await Assembly(environment).properties(tasks, bound)
             timeout_s = facilities.options.configure_timeout_s
-            self._look(
-                CONFIGURE.event,
-                await self.work.send(
-                    CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s
-                ),
+            outcome = await self.work.send(
+                CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s
             )
+            self._look(CONFIGURE.event, outcome)
+            failed = [failure.task for failure in outcome.failures]
+            tasks = [task for task in tasks if task not in failed]
         if environment.state is EnvironmentState.RUNNING:
             self._count(operation, tasks, State.RUNNING)
             environment.streams.join(tasks)

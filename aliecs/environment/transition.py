@@ -18,7 +18,7 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 
 from aliecs.environment import run
-from aliecs.environment.exclusion import MODIFIED_ROLES
+from aliecs.environment.exclusion import DETECTORS, EXCLUDED_ROLES, MODIFIED_ROLES
 from aliecs.environment.history import Cause, TransitionRecord
 from aliecs.environment.hook import Half, Hooks
 from aliecs.environment.machine import EDGES, EnvironmentState, Event
@@ -109,7 +109,13 @@ class Conductor:
             else:
                 await modifier.include(roles, operation)
             self._step_done(step)
-            environment.tell("transition step finished", OpStatus.ONGOING, step)
+            variables = {
+                name: environment.root.variable(name)
+                for name in (MODIFIED_ROLES, EXCLUDED_ROLES, DETECTORS)
+            }
+            environment.tell(
+                "transition step finished", OpStatus.ONGOING, step, variables=variables
+            )
             await self._step(f"after_{event.value}", operation, None)
         except Exception as problem:
             failed = self._not_modified(event, problem)

@@ -84,7 +84,8 @@ def test_a_detector_leaves_a_run_and_comes_back(core: RunningCore) -> None:
     wish = ("--exclude-detector", "TST", "--reason", "no high voltage")
     done = core.coconut("environment", "modify", environment_id, *wish)
     assert "modification complete" in done.stdout
-    shown = core.coconut("environment", "show", environment_id).stdout
+    shown = core.coconut("environment", "show", environment_id, "-w").stdout
+    assert "flp-flp002 (excluded)" in shown
     assert re.search(r"excluded: +demo\.flp-flp002 by \S+, .*: no high voltage", shown)
     seen = core.environment(environment_id)
     assert (seen.state, seen.currentRunNumber) == ("RUNNING", run)
