@@ -24,6 +24,7 @@ EXCLUDABLE = "excludable"
 DETECTORS = "detectors"
 EXCLUDED_ROLES = "excluded_roles"
 MODIFIED_ROLES = "modified_roles"
+MODIFIED_DETECTORS = "modified_detectors"
 
 NEAR = 3
 """How many names are told that may have been meant."""
@@ -174,7 +175,15 @@ class Exclusions:
 
     def returning(self, root: Role, roles: Collection[Role]) -> frozenset[str]:
         """The detectors, upper case, that would be back with these roles."""
-        return self._out(root, ()) - self._out(root, roles)
+        return self._out(root) - self._out(root, returning=roles)
+
+    def announce(self, root: Role, event: Event, roles: Sequence[Role]) -> None:
+        """Tell hooks by variables of the root what is about to be excluded or included."""
+        detectors = self.returning(root, roles)
+        if event is Event.EXCLUDE:
+            detectors = self._out(root, leaving=roles) - self._out(root)
+        root.set_runtime_variable(MODIFIED_ROLES, _list([role.path for role in roles]))
+        root.set_runtime_variable(MODIFIED_DETECTORS, _list(sorted(detectors)))
 
     def set_variables(self, root: Role, returning: Collection[Role] = ()) -> None:
         """Bring the variables of the root up to date. Roles that are `returning` count as there."""
@@ -192,19 +201,28 @@ class Exclusions:
             self._own_detectors = None
         root.set_runtime_variable(EXCLUDED_ROLES, _list(list(self._exclusions)))
 
-    def _out(self, root: Role, returning: Collection[Role]) -> frozenset[str]:
+    def _out(
+        self, root: Role, returning: Collection[Role] = (), leaving: Collection[Role] = ()
+    ) -> frozenset[str]:
         """Detectors of which no role is there."""
-        if not self._exclusions:
+        if not self._exclusions and not leaving:
             return frozenset()
-        leaves = self._leaves_of_detectors(root)
         return frozenset(
-            name for name, its in leaves.items() if all(is_out(leaf, returning) for leaf in its)
+            name
+            for name, leaves in self._leaves_of_detectors(root).items()
+            if all(is_out(leaf, returning, leaving) for leaf in leaves)
         )
 
 
-def is_out(role: Role, returning: Collection[Role]) -> bool:
-    """True where a role is excluded, or one above it, and that is not among those `returning`."""
-    return any(one.excluded and one not in returning for one in (role, *role.ancestors()))
+def is_out(
+    role: Role, returning: Collection[Role] = (), leaving: Collection[Role] = ()
+) -> bool:
+    """True where a role is excluded, or one above it, and that is not among those `returning`; or
+    where it is among those `leaving`."""
+    return any(
+        one in leaving or (one.excluded and one not in returning)
+        for one in (role, *role.ancestors())
+    )
 
 
 def task_roles(roles: Sequence[Role], returning: Collection[Role] = ()) -> list[TaskRole]:

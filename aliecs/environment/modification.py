@@ -238,6 +238,9 @@ class Modifier:
         """Stop and reset what can be. Of a task that does not do it, the others are not the
         worse."""
         told = run.arguments(self.environment, run.STOP_ARGUMENTS)
+        # The run goes on, but for these tasks it ends now.
+        now_ms = str(self.environment.facilities.now_ms())
+        told |= {run.END_TIME: now_ms, run.to_camel(run.END_TIME): now_ms}
         for step, arguments in ((STOP, told), (RESET, {})):
             chosen = [
                 task

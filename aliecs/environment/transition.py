@@ -13,12 +13,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 
 from aliecs.environment import run
-from aliecs.environment.exclusion import DETECTORS, EXCLUDED_ROLES, MODIFIED_ROLES
+from aliecs.environment.exclusion import (
+    DETECTORS,
+    EXCLUDED_ROLES,
+    MODIFIED_DETECTORS,
+    MODIFIED_ROLES,
+)
 from aliecs.environment.history import Cause, TransitionRecord
 from aliecs.environment.hook import Half, Hooks
 from aliecs.environment.machine import EDGES, EnvironmentState, Event
@@ -91,8 +95,7 @@ class Conductor:
         record = self._open(event, environment.state, user)
         record.run_number = environment.run_number
         record.roles = [role.path for role in roles]
-        names = msgspec.json.encode(record.roles).decode()
-        environment.root.set_runtime_variable(MODIFIED_ROLES, names)
+        environment.exclusions.announce(environment.root, event, roles)
         modifier = Modifier(environment, self.work)
         step = f"tasks_{event.value}"
         try:
@@ -111,7 +114,7 @@ class Conductor:
             self._step_done(step)
             variables = {
                 name: environment.root.variable(name)
-                for name in (MODIFIED_ROLES, EXCLUDED_ROLES, DETECTORS)
+                for name in (MODIFIED_ROLES, MODIFIED_DETECTORS, EXCLUDED_ROLES, DETECTORS)
             }
             environment.tell(
                 "transition step finished", OpStatus.ONGOING, step, variables=variables

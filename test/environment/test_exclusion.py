@@ -128,6 +128,8 @@ class ExclusionTests(TestCase):
             self.told(environment, "w.one.sink"),
             ["CONFIGURE", "START", "STOP", "RESET", "CONFIGURE", "START"],
         )
+        stop = next(c for _, c in self.behaviour.told if c.event == "STOP")
+        self.assertGreater(int(stop.arguments["run_end_time_ms"]), environment.created_ms)
         first, again = (
             command.arguments
             for task_id, command in self.behaviour.told
@@ -387,7 +389,9 @@ class ExclusionTests(TestCase):
         )
         house, environment = await self.running(hooks)
         await house.exclude(environment, "w.inner", "w.one")
-        self.assertEqual(environment.root.variable("modified_roles"), '["w.inner","w.one"]')
+        variables = environment.root.variable
+        self.assertEqual(variables("modified_roles"), '["w.inner","w.one"]')
+        self.assertEqual(variables("modified_detectors"), '["TST"]')
         await house.include(environment, "w.one")
         await house.control(environment, Event.STOP_ACTIVITY)
         called = [e.path for e in house.told("call") if e.callStatus.name == "STARTED"]
