@@ -28,7 +28,11 @@ from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest
 from aliecs.environment.operation import Operation
-from aliecs.errors import AliecsError, InvalidInput, NotFound
+from aliecs.errors import (
+    AliecsError,
+    InvalidInput,
+    NotFound,
+)
 from aliecs.event.record import User
 from aliecs.language.glob import compile_glob
 from aliecs.protocol.protos import common_pb2, events_pb2, o2control_pb2

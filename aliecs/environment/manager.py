@@ -21,21 +21,15 @@ from aliecs.environment.environment import Environment
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import Cause, History
 from aliecs.environment.lost import record_of_lost
-from aliecs.environment.machine import (
-    MODIFIABLE,
-    MODIFICATIONS,
-    EnvironmentState,
-    Event,
-    allowed_events,
-)
-from aliecs.environment.modification import Modification, ModificationRequest
+from aliecs.environment.machine import EnvironmentState, Event, allowed_events
+from aliecs.environment.modification import ModificationRequest
 from aliecs.environment.operation import Operation
+from aliecs.environment.refusal import find_modified, refuse_if_busy
 from aliecs.environment.transition import Conductor
 from aliecs.errors import AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
 from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
 from aliecs.journal import EnvironmentRecord
 from aliecs.task.task import Task
-from aliecs.workflow.role import Role
 
 CONTROLLABLE = frozenset(
     {Event.DEPLOY, Event.CONFIGURE, Event.START_ACTIVITY, Event.STOP_ACTIVITY, Event.RESET}
@@ -149,7 +143,7 @@ class Manager:
         environment = self.environment(environment_id)
         if event not in CONTROLLABLE and event is not Event.RECOVER:
             raise InvalidInput(f"cannot prepare invalid transition {event.value}")
-        self._refuse_if_busy(environment, event)
+        refuse_if_busy(environment, event)
         environment.user = user
         environment.root.set_runtime_variable("last_request_user", user.to_variable())
         return self.facilities.operations.start(
@@ -172,9 +166,9 @@ class Manager:
                 f"reconfiguration refused: it is done in CONFIGURED, not in {state.value}"
             )
         if request.reconfigure:
-            self._refuse_if_busy(environment, Event.RESET)
+            refuse_if_busy(environment, Event.RESET)
         for modification in request.modifications[:1]:
-            self._find_modified(environment, modification)
+            find_modified(environment, modification, self.environments())
         environment.user = request.user
         environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
         kinds = {modification.event.value for modification in request.modifications}
@@ -391,7 +385,7 @@ class Manager:
     ) -> Environment:
         conductor = self._conductors[environment.id]
         for one in request.modifications:
-            roles = self._find_modified(environment, one)
+            roles = find_modified(environment, one, self.environments())
             await self._work(
                 environment,
                 one.event,
@@ -401,24 +395,6 @@ class Manager:
             await self._control(operation, environment, Event.RESET)
             await self._control(operation, environment, Event.CONFIGURE)
         return environment
-
-    def _find_modified(self, environment: Environment, one: Modification) -> Sequence[Role]:
-        """The roles that a modification is about. Raises where it is not allowed now."""
-        self._refuse_if_busy(environment, one.event)
-        roles = environment.exclusions.find(
-            environment.root, one.event, one.targets, environment.state
-        )
-        if one.event is Event.INCLUDE:
-            returning = environment.exclusions.returning(environment.root, roles)
-            for other in self.environments():
-                if other is environment:
-                    continue
-                for detector in returning & set(other.detectors()):
-                    raise Conflict(
-                        f"INCLUDE refused: detector {detector} is already in use by environment "
-                        f"{other.id}"
-                    )
-        return roles
 
     async def _run(
         self, environment: Environment, event: Event, user: User, operation: Operation
@@ -464,37 +440,6 @@ class Manager:
     async def _wait_for_error(self, environment: Environment) -> None:
         while environment.current is Event.GO_ERROR:
             await deferLater(self.facilities.clock, 0.05)
-
-    def _refuse_if_busy(self, environment: Environment, event: Event) -> None:
-        """A second transition is refused, naming the first, and one that the state does not
-        allow."""
-        destruction = environment.destruction
-        if destruction is not None:
-            since_s = (self.facilities.now_ms() - destruction.started_ms) / 1000
-            raise Conflict(
-                f"{event.value} refused: environment {environment.id} is being destroyed, asked "
-                f"for by {destruction.user.name or 'nobody named'} {since_s:.1f} s ago"
-            )
-        if environment.current is not None:
-            since_s = (self.facilities.now_ms() - environment.current_since_ms) / 1000
-            raise Conflict(
-                f"{event.value} refused: environment {environment.id} is in the transition "
-                f"{environment.current.value}, asked for by "
-                f"{environment.current_user.name or 'nobody named'} {since_s:.1f} s ago"
-            )
-        if event in MODIFICATIONS:
-            if environment.state not in MODIFIABLE:
-                states = ", ".join(state.value for state in MODIFIABLE)
-                raise Conflict(
-                    f"{event.value} refused: environment {environment.id} is in "
-                    f"{environment.state.value}; roles are excluded and included in {states}"
-                )
-        elif event not in allowed_events(environment.state):
-            allowed = ", ".join(sorted(e.value for e in allowed_events(environment.state)))
-            raise Conflict(
-                f"event {event.value} inappropriate in current state {environment.state.value} "
-                f"(allowed now: {allowed or 'none'})"
-            )
 
     # --- what environments do by themselves ------------------------------------------------
 
@@ -567,7 +512,7 @@ class Manager:
         """A second destruction hurries the first where that is still stopping tasks in order, and
         is refused otherwise."""
         if not request.force or environment.current is Event.DESTROY:
-            self._refuse_if_busy(environment, Event.DESTROY)
+            refuse_if_busy(environment, Event.DESTROY)
         self._interrupt(environment, request.user)
         return destruction
 
