@@ -22,6 +22,7 @@ from aliecs.api.message import (
     short_task_infos,
     task_info,
 )
+from aliecs.api.modification import modify_in_order
 from aliecs.api.repository import RepositoryControl
 from aliecs.api.shield import shielded
 from aliecs.environment.environment import DETECTORS, Environment
@@ -32,7 +33,6 @@ from aliecs.errors import (
     AliecsError,
     InvalidInput,
     NotFound,
-    NotImplementedYet,
 )
 from aliecs.event.record import EnvironmentEvent, User, WorkflowTemplateInfo
 from aliecs.language.glob import compile_glob
@@ -257,8 +257,9 @@ class Control(RepositoryControl):
     async def ModifyEnvironment(
         self, request: o2control_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ModifyEnvironmentReply:
-        """Excluding and including roles."""
-        raise NotImplementedYet("not implemented")
+        """Exclude roles and include them, in the order of the request."""
+        environment = self._environment(request.id)
+        return await modify_in_order(self.core, environment, request, call)
 
     async def DestroyEnvironment(
         self, request: o2control_pb2.DestroyEnvironmentRequest, call: ServerCall

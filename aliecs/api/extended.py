@@ -13,6 +13,7 @@ from aliecs.api.inspection import (
     too_many_explained,
 )
 from aliecs.api.message import operation_message, record_message
+from aliecs.api.modification import exclusions_reply, modification_request
 from aliecs.api.usage import usage_reply
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
@@ -120,6 +121,25 @@ class ExtendedControl:
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return operation_message(operation)
+
+    async def ModifyEnvironment(
+        self, request: aliecs_v1_pb2.ModifyEnvironmentRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """Exclude roles and detectors from an environment, or include them again."""
+        environment = self.core.environment(request.environment_id)
+        wanted = modification_request(request, request.requested_by or call.peer)
+        operation = self.core.manager.modify(environment.id, wanted)
+        call.trailing[OPERATION_ID] = operation.id
+        await operation.wait()
+        return operation_message(operation)
+
+    async def ListExclusions(
+        self, request: aliecs_v1_pb2.ListExclusionsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListExclusionsReply:
+        """What is excluded."""
+        if request.environment_id:
+            return exclusions_reply([self.core.environment(request.environment_id)])
+        return exclusions_reply(self.core.manager.environments())
 
     async def InspectWorkflow(
         self, request: aliecs_v1_pb2.InspectWorkflowRequest, call: ServerCall

@@ -228,4 +228,5 @@ def _transition(one: Mapping[str, Any]) -> aliecs_v1_pb2.TransitionRecord:
         requested_by=one.get("requested_by", ""),
         run_number=one.get("run_number", 0),
         error=one.get("error", ""),
+        roles=one.get("roles", ()),
     )

@@ -81,6 +81,8 @@ class Rest:
             ("DELETE", f"{base}/environments/<environment_id>", self._destroy),
             ("POST", f"{base}/environments/<environment_id>/transitions", self._transition),
             ("GET", f"{base}/environments/<environment_id>/transitions", self._history),
+            ("POST", f"{base}/environments/<environment_id>/modifications", self._modify),
+            ("GET", f"{base}/environments/<environment_id>/exclusions", self._exclusions),
             ("GET", f"{base}/environments/<environment_id>/roles", self._roles),
             ("GET", f"{base}/environments/<environment_id>/variables", self._explain),
             ("GET", f"{base}/history", self._ended),
@@ -162,6 +164,10 @@ class Rest:
             envId=environment_id, pathSpec=text_of(request, "path", "*")
         )
         return await self._answer(request, self.control.GetRoles, asked)
+
+    async def _exclusions(self, request: Request, environment_id: str) -> bytes:
+        asked = aliecs_v1_pb2.ListExclusionsRequest(environment_id=environment_id)
+        return await self._answer(request, self.extended.ListExclusions, asked)
 
     async def _explain(self, request: Request, environment_id: str) -> bytes:
         asked = aliecs_v1_pb2.ExplainVariablesRequest(
@@ -318,6 +324,25 @@ class Rest:
         )
         asked.requestUser.name = user
         return await self._act(request, self.control.ControlEnvironment, asked)
+
+    async def _modify(self, request: Request, environment_id: str) -> bytes:
+        """Exclude roles and detectors, or include them again."""
+        body = body_of(request)
+        asked = from_value(
+            {
+                "environmentId": environment_id,
+                "excludeRoles": body.pop("exclude", []),
+                "excludeDetectors": body.pop("excludeDetectors", []),
+                "includeRoles": body.pop("include", []),
+                "includeDetectors": body.pop("includeDetectors", []),
+                "reconfigureAll": body.pop("reconfigureAll", False),
+                "reason": body.pop("reason", ""),
+                "requestedBy": body.pop("user", ""),
+            },
+            aliecs_v1_pb2.ModifyEnvironmentRequest,
+        )
+        nothing_left(body)
+        return await self._act(request, self.extended.ModifyEnvironment, asked)
 
     async def _destroy(self, request: Request, environment_id: str) -> bytes:
         asked = o2control_pb2.DestroyEnvironmentRequest(

@@ -17,6 +17,7 @@ from aliecs.cli.history import (
     print_warnings,
     record_of,
 )
+from aliecs.cli.modification import exclusions_of, modify, print_exclusions
 from aliecs.cli.option import Group
 from aliecs.cli.output import Output, local_time, local_time_exact, state_text
 from aliecs.cli.role import role_tree
@@ -85,17 +86,20 @@ def show(environment_id: str, tasks: bool, workflow: bool, services: bool) -> No
             print_record(here.output, record)
             return
         record = record_of(here, environment_id)
+        exclusions = exclusions_of(here, environment_id)
         if here.output.is_text:
-            _print_environment(here.output, reply, record)
-            _print_parts(here.output, reply, tasks, workflow, services)
+            _print_environment(here.output, reply, record, exclusions)
+            _print_parts(here.output, reply, tasks, workflow, services, exclusions)
         else:
             value = to_value(reply)
             if record is not None:
                 value["history"] = history_value(record)
+            if exclusions.exclusions:
+                value |= to_value(exclusions)
             here.output.value(value)
 
 
-def _print_environment(output: Output, reply: Any, record: Any) -> None:
+def _print_environment(output: Output, reply: Any, record: Any, exclusions: Any) -> None:
     info = reply.environment
     output.label("environment id", info.id)
     output.label("workflow template", info.rootRole)
@@ -112,10 +116,14 @@ def _print_environment(output: Output, reply: Any, record: Any) -> None:
     output.label("run number", info.currentRunNumber or "none")
     output.label("number of FLPs", info.numberOfFlps or "none")
     output.label("detectors", " ".join(info.includedDetectors) or "none")
+    if exclusions.exclusions:
+        print_exclusions(output, exclusions)
     _print_maps(output, info)
 
 
-def _print_parts(output: Output, reply: Any, tasks: bool, workflow: bool, services: bool) -> None:
+def _print_parts(
+    output: Output, reply: Any, tasks: bool, workflow: bool, services: bool, exclusions: Any
+) -> None:
     info = reply.environment
     if tasks:
         output.line()
@@ -135,7 +143,7 @@ def _print_parts(output: Output, reply: Any, tasks: bool, workflow: bool, servic
         )
     if workflow:
         output.line()
-        output.tree(role_tree(reply.workflow))
+        output.tree(role_tree(reply.workflow, {one.role for one in exclusions.exclusions}))
     if services:
         output.line()
         for name in sorted(info.integratedServicesData):
@@ -395,5 +403,6 @@ group.add(group.command("list")(list_), "ls", "l")
 group.add(group.command("show")(show), "get", "s", "g")
 group.add(group.command("create")(create), "new", "c", "n")
 group.add(group.command("control")(control), "ctl", "ct", "t")
+group.add(group.command("modify")(modify), "mod", "m")
 group.add(group.command("destroy")(destroy), "des", "d")
 group.add(group.command("history")(history), "h")

@@ -75,6 +75,8 @@ def print_record(output: Output, record: aliecs_v1_pb2.EnvironmentRecord) -> Non
     for transition in record.transitions:
         took_s = (transition.ended_ms - transition.started_ms) / 1000
         line = f"{transition.from_state} -> {transition.to_state}"
+        if transition.roles:
+            line = f"{' '.join(transition.roles)} in {transition.from_state}"
         if transition.ended_ms:
             line += f", {took_s:.3f} s"
         if transition.error:

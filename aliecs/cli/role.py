@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import click
@@ -19,20 +19,22 @@ from aliecs.protocol.protos import o2control_pb2
 group = Group("role", help="Look at the roles of an environment.")
 
 
-def role_tree(role: Any) -> Tree:
-    """A role and all below it, with their states."""
-    tree = Tree(_role_label(role))
-    _add_children(tree, role)
+def role_tree(role: Any, excluded: Container[str] = ()) -> Tree:
+    """A role and all below it, with their states; `excluded` are paths of excluded roles."""
+    tree = Tree(_role_label(role, excluded))
+    _add_children(tree, role, excluded)
     return tree
 
 
-def _add_children(tree: Tree, role: Any) -> None:
+def _add_children(tree: Tree, role: Any, excluded: Container[str]) -> None:
     for child in role.roles:
-        _add_children(tree.add(_role_label(child)), child)
+        _add_children(tree.add(_role_label(child, excluded)), child, excluded)
 
 
-def _role_label(role: Any) -> Text:
+def _role_label(role: Any, excluded: Container[str]) -> Text:
     label = Text("[") + state_text(role.state) + Text(f"]  {role.name}")
+    if role.fullPath in excluded:
+        label.append(" (excluded)", style="yellow")
     if not role.roles and len(role.taskIds) == 1:
         label.append(f" --> task {role.taskIds[0]}")
     return label

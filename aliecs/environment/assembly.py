@@ -181,11 +181,14 @@ class Assembly:
             made += await environment.facilities.loaders.run(partial(work, taken))
         return made
 
-    async def properties(self, tasks: Sequence[Task]) -> dict[str, Mapping[str, str]]:
-        """What tasks are given at CONFIGURE, by task id. Raises `AliecsError` where a critical task
-        cannot be given what it needs; others go without, and it is told."""
+    async def properties(
+        self, tasks: Sequence[Task], peers: Sequence[Task]
+    ) -> dict[str, Mapping[str, str]]:
+        """What tasks are given at CONFIGURE, by task id; `peers` are those that they may connect
+        to. Raises `AliecsError` where a critical task cannot be given what it needs; others go
+        without, and it is told."""
         bound: list[BoundTask] = []
-        for task in tasks:
+        for task in peers:
             if task.inbound:
                 bound.append(
                     BoundTask(task.role_path, task.address, task.inbound, task.endpoints)

@@ -49,8 +49,8 @@ async def perform(environment: Environment, role: CallRole) -> str:
         return ""
     _tell(environment, role, OpStatus.DONE_ERROR, error=error)
     text = f"call {role.func} of role {role.path}: {error}"
-    if role.critical:
-        environment.fail(Cause(text, environment.facilities.now_ms(), role=role.path))
+    if role.critical and environment.takes_part(role):
+        environment.fail_hook(Cause(text, environment.facilities.now_ms(), role=role.path))
     return text
 
 

@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from aliecs.configuration.inventory import SYSTEMS
+from aliecs.environment.exclusion import Exclusions
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task, first_lines
-from aliecs.environment.machine import EnvironmentState, Event, Machine
+from aliecs.environment.machine import MODIFICATIONS, EnvironmentState, Event, Machine
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
 from aliecs.environment.streams import Streams
@@ -87,6 +88,7 @@ class Environment:
     musters: list[Muster] = field(init=False, factory=list)
     """Roll-calls under way."""
     streams: Streams = field(init=False, factory=Streams)
+    exclusions: Exclusions = field(init=False, factory=Exclusions)
     _reaction: IDelayedCall | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -152,12 +154,32 @@ class Environment:
         found = (self.task_of(role) for role in self.workflow.task_roles)
         return [task for task in found if task is not None]
 
+    def takes_part(self, role: Role) -> bool:
+        """True unless a role is excluded, or one above it."""
+        return not self.exclusions.hold(role)
+
+    def roles_in_part(self) -> Sequence[TaskRole]:
+        """The leaves that tasks play, but for those that are excluded."""
+        return [role for role in self.workflow.task_roles if self.takes_part(role)]
+
     def active_tasks(self) -> Sequence[Task]:
-        """Those with a living process that is under control."""
+        """Those with a living process that is under control, and not excluded."""
         return [
             task
             for role in self.workflow.task_roles
-            if role.status is Status.ACTIVE and (task := self.task_of(role)) is not None
+            if role.status is Status.ACTIVE
+            and self.takes_part(role)
+            and (task := self.task_of(role)) is not None
+        ]
+
+    def bound_tasks(self) -> Sequence[Task]:
+        """The tasks that others may connect to: the active ones, and those that are excluded, which
+        come back to where they were."""
+        return [
+            task
+            for role in self.workflow.task_roles
+            if (role.status is Status.ACTIVE or not self.takes_part(role))
+            and (task := self.task_of(role)) is not None
         ]
 
     async def evaluate_call(
@@ -200,6 +222,14 @@ class Environment:
             if lines := text.splitlines():
                 self.history.complete(task.id, last_log_lines=lines[-LOG_LINES:])
                 return
+
+    def fail_hook(self, cause: Cause) -> None:
+        """A critical hook has failed. Where it is one of a modification, that fails and nothing
+        else does."""
+        if self.current in MODIFICATIONS:
+            self.warn(cause.line)
+        else:
+            self.fail(cause)
 
     def as_error(self, problem: Exception, doing: str) -> AliecsError:
         """What went wrong, in words for people. A fault of ours is logged in full: it must not
@@ -245,10 +275,10 @@ class Environment:
             return
         self.history.complete(task.id, task.end.exit)
         reason = str(task.end)
-        if task.critical:
-            self._critical(task, reason)
+        if spared := self._spared(task):
+            self.warn(f"task {task.describe()}, {spared}, ended: {reason}")
         else:
-            self.warn(f"task {task.describe()}, not critical, ended: {reason}")
+            self._critical(task, reason)
 
     def host_away(self, host: str, tasks: Sequence[Task], reason: str, grace_s: float) -> None:
         """See `TaskOwner`."""
@@ -264,10 +294,10 @@ class Environment:
 
     def task_unreachable(self, task: Task, reason: str) -> None:
         """See `TaskOwner`."""
-        if task.critical:
-            self._critical(task, reason)
+        if spared := self._spared(task):
+            self.warn(f"task {task.describe()}, {spared}: {reason}")
         else:
-            self.warn(f"task {task.describe()}, not critical: {reason}")
+            self._critical(task, reason)
 
     def task_event(self, task: Task, event: DeviceEventType) -> None:
         """See `TaskOwner`."""
@@ -312,8 +342,8 @@ class Environment:
         if role is None:
             return
         role.set_state(State.ERROR)
-        if not task.critical:
-            self.warn(f"task {task.describe()}, not critical, {reason}")
+        if spared := self._spared(task):
+            self.warn(f"task {task.describe()}, {spared}, {reason}")
         elif self._in_run:
             self.fail(cause_of_task(task, reason, self.facilities.now_ms(), self._doing))
             self.react(self, Event.STOP_ACTIVITY, f"task {task.describe()} {reason}")
@@ -323,6 +353,12 @@ class Environment:
     @property
     def _doing(self) -> str:
         return self.current.value if self.current is not None else self.state.value
+
+    def _spared(self, task: Task) -> str:
+        """Why a failure of the task is none of the environment; empty where it is one."""
+        if not task.critical:
+            return "not critical"
+        return "excluded" if isinstance(task.role, Role) and task.role.left_out else ""
 
     def _role_of(self, task: Task) -> TaskRole | None:
         role = task.role

@@ -32,7 +32,8 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class TransitionRecord(msgspec.Struct):
-    """One transition as it went. `steps` are (name, Unix milliseconds of its end)."""
+    """One transition as it went. `steps` are (name, Unix milliseconds of its end), `roles` those
+    that it has excluded or included."""
 
     event: str
     from_state: str
@@ -43,6 +44,7 @@ class TransitionRecord(msgspec.Struct):
     run_number: int = 0
     error: str = ""
     steps: list[tuple[str, int]] = msgspec.field(default_factory=list)
+    roles: list[str] = msgspec.field(default_factory=list)
 
 
 @define(eq=False)

@@ -21,7 +21,7 @@ from aliecs.environment.history import cause_of_task, first_lines
 from aliecs.errors import InvalidInput, TransitionFailed
 from aliecs.language.duration import parse_duration
 from aliecs.task.task import Task
-from aliecs.workflow.moment import parse_trigger
+from aliecs.workflow.moment import HooksOfWeight, parse_trigger
 from aliecs.workflow.role import CallRole, TaskRole
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Hooks:
         weights = sorted({weight for moment in moments for weight in hooks.at(moment)})
         for weight in weights:
             for moment in moments:
-                calls, roles = hooks.at(moment).get(weight, ((), ()))
+                calls, roles = self._at(moment, weight)
                 failures: list[_Failure] = []
                 for role in calls:
                     text = await perform(self.environment, role)
@@ -135,8 +135,14 @@ class Hooks:
         left = [w for w in weights if half.holds(w) and (visited is None or w > visited)]
         return min(left, default=None)
 
-    async def _visit(self, moment: str, weight: int) -> Sequence[_Failure]:
+    def _at(self, moment: str, weight: int) -> HooksOfWeight:
+        """The hooks of a weight, but for those that are excluded."""
         calls, roles = self.environment.workflow.hooks.at(moment).get(weight, ((), ()))
+        takes_part = self.environment.takes_part
+        return tuple(filter(takes_part, calls)), tuple(filter(takes_part, roles))
+
+    async def _visit(self, moment: str, weight: int) -> Sequence[_Failure]:
+        calls, roles = self._at(moment, weight)
         for role in calls:
             awaited = parse_trigger(role.await_ or role.trigger)
             outcome = Deferred.fromCoroutine(perform(self.environment, role))
@@ -145,7 +151,8 @@ class Hooks:
         for call in self._pending.pop((moment, weight), ()):
             text = await call.outcome
             if text:
-                failures.append(_Failure(text, call.role.critical))
+                needed = call.role.critical and self.environment.takes_part(call.role)
+                failures.append(_Failure(text, needed))
         if roles and moment in BEFORE_DEPLOYMENT:
             await self.deploy([role for role in roles if role.task is None])
         failures.extend(await self._trigger(self._tasks_of(roles)))
@@ -163,7 +170,7 @@ class Hooks:
         failures = []
         for failure in outcome.failures:
             if failure.task.critical:
-                environment.fail(
+                environment.fail_hook(
                     cause_of_task(
                         failure.task,
                         failure.reason,

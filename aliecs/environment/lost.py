@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from aliecs.environment.history import Cause, TransitionRecord
-from aliecs.environment.machine import EDGES, EnvironmentState, Event
+from aliecs.environment.machine import EDGES, MODIFICATIONS, EnvironmentState, Event
 from aliecs.journal import Entry, EnvironmentRecord
 
 
@@ -50,13 +50,14 @@ def record_of_lost(
 
 
 def _begun(entry: Entry, state: str) -> TransitionRecord:
-    event = entry.body["event"]
+    event = Event[entry.body["event"]]
     return TransitionRecord(
-        event=event,
+        event=event.value,
         from_state=state,
-        to_state=EDGES[Event[event]].destination.value,
+        to_state=state if event in MODIFICATIONS else EDGES[event].destination.value,
         started_ms=entry.time_ms,
         requested_by=entry.body["user"],
+        roles=list(entry.body.get("roles", ())),
     )
 
 

@@ -5,6 +5,9 @@ one while the old state still holds (hooks before and at leaving, the tasks' own
 the new state was reached (hooks at entering and after). An event that comes meanwhile is refused:
 another transition is under way. GO_ERROR and DESTROY are accepted in the busy states too.
 
+Excluding and including roles are transitions that lead nowhere: while one runs no other can begin,
+and the state is the same afterwards.
+
 The machine calls its core, an `Environment`, only to tell it what has changed; who runs the
 transition is `aliecs.environment.transition`. `docs/developers.md` shows the machine drawn.
 """
@@ -44,6 +47,8 @@ class Event(enum.Enum):
     RECOVER = "RECOVER"
     EXIT = "EXIT"
     DESTROY = "DESTROY"
+    EXCLUDE = "EXCLUDE"
+    INCLUDE = "INCLUDE"
 
 
 @frozen
@@ -69,6 +74,12 @@ EDGES: dict[Event, Edge] = {
 }
 """The machine of upstream, with RECOVER and EXIT made real and DESTROY made an event."""
 
+MODIFICATIONS = (Event.EXCLUDE, Event.INCLUDE)
+"""Events that keep the state; they are not in the table."""
+
+MODIFIABLE = (_S.DEPLOYED, _S.CONFIGURED, _S.RUNNING)
+"""States in which they are allowed."""
+
 INTERRUPTING = frozenset({Event.GO_ERROR, Event.DESTROY})
 """Events that are accepted while another transition is under way, and abort it."""
 
@@ -85,6 +96,8 @@ class _Inputs(Protocol):
     def recover(self) -> None: ...
     def exit(self) -> None: ...
     def destroy(self) -> None: ...
+    def exclude(self) -> None: ...
+    def include(self) -> None: ...
 
     def reached(self) -> None:
         """The tasks are there: the new state holds."""
@@ -124,6 +137,12 @@ def _build() -> tuple[Any, dict[EnvironmentState, _State]]:
             state = busy[event, source] = builder.state(f"{event.value} from {source.value}")
             idle[source].upon(_input(event)).to(state)(_begin(event))
             state.upon(_Inputs.reached).to(arrived[event])(_reach(edge.destination))
+            state.upon(_Inputs.cancelled).to(idle[source])(_end)
+    for event in MODIFICATIONS:
+        for source in MODIFIABLE:
+            state = busy[event, source] = builder.state(f"{event.value} in {source.value}")
+            idle[source].upon(_input(event)).to(state)(_begin(event))
+            state.upon(_Inputs.finished).to(idle[source])(_end)
             state.upon(_Inputs.cancelled).to(idle[source])(_end)
     # An interruption leaves from the state that clients see: the old one before the new one is
     # reached, the new one after.
@@ -209,7 +228,7 @@ class Machine:
 
 
 def allowed_events(state: EnvironmentState) -> frozenset[Event]:
-    """The events that are allowed in a state while no transition is under way."""
+    """The events that lead on from a state while no transition is under way."""
     return frozenset(event for event, edge in EDGES.items() if state in edge.sources)
 
 

@@ -7,7 +7,7 @@ its environment to ERROR; a creation that fails takes it away again, and its rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,9 @@ from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import Cause, History
 from aliecs.environment.lost import record_of_lost
 from aliecs.environment.machine import EnvironmentState, Event, allowed_events
+from aliecs.environment.modification import ModificationRequest
 from aliecs.environment.operation import Operation
+from aliecs.environment.refusal import find_modified, refuse_if_busy
 from aliecs.environment.transition import Conductor
 from aliecs.errors import AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
 from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
@@ -144,7 +146,7 @@ class Manager:
         environment = self.environment(environment_id)
         if event not in CONTROLLABLE and event is not Event.RECOVER:
             raise InvalidInput(f"cannot prepare invalid transition {event.value}")
-        self._refuse_if_busy(environment, event)
+        refuse_if_busy(environment, event)
         environment.user = user
         environment.root.set_runtime_variable("last_request_user", user.to_variable())
         return self.facilities.operations.start(
@@ -152,6 +154,32 @@ class Manager:
             user,
             environment_id,
             lambda operation: self._control(operation, environment, event),
+        )
+
+    def modify(self, environment_id: str, request: ModificationRequest) -> Operation:
+        """Exclude roles and include them, in the order of the request. What is not allowed at its
+        beginning is refused; what fails on the way ends it, and the environment goes on. Its result
+        is the environment."""
+        environment = self.environment(environment_id)
+        if not request.modifications and not request.reconfigure:
+            raise InvalidInput("nothing is to be modified: name roles or detectors")
+        state = environment.state
+        if request.reconfigure and state is not EnvironmentState.CONFIGURED:
+            raise Conflict(
+                f"reconfiguration refused: it is done in CONFIGURED, not in {state.value}"
+            )
+        if request.reconfigure:
+            refuse_if_busy(environment, Event.RESET)
+        for modification in request.modifications[:1]:
+            find_modified(environment, modification, self.environments())
+        environment.user = request.user
+        environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
+        kinds = {modification.event.value for modification in request.modifications}
+        return self.facilities.operations.start(
+            kinds.pop() if len(kinds) == 1 else "MODIFY",
+            request.user,
+            environment_id,
+            lambda operation: self._modify(operation, environment, request),
         )
 
     def destroy(self, environment_id: str, request: DestructionRequest) -> Operation:
@@ -372,13 +400,36 @@ class Manager:
             raise
         return environment
 
+    async def _modify(
+        self, operation: Operation, environment: Environment, request: ModificationRequest
+    ) -> Environment:
+        conductor = self._conductors[environment.id]
+        for one in request.modifications:
+            roles = find_modified(environment, one, self.environments())
+            await self._work(
+                environment,
+                one.event,
+                conductor.modify(one.event, roles, request.user, request.reason, operation),
+            )
+        if request.reconfigure:
+            await self._control(operation, environment, Event.RESET)
+            await self._control(operation, environment, Event.CONFIGURE)
+        return environment
+
     async def _run(
         self, environment: Environment, event: Event, user: User, operation: Operation
     ) -> None:
-        """One transition as the environment's work; what it interrupts is aborted."""
+        """One transition as the environment's work."""
+        conductor = self._conductors[environment.id]
+        await self._work(environment, event, conductor.perform(event, user, operation))
+
+    async def _work(
+        self, environment: Environment, event: Event, coroutine: Coroutine[Any, Any, None]
+    ) -> None:
+        """Something as the environment's work; what it interrupts is aborted."""
         interrupted = environment.work
         conductor = self._conductors[environment.id]
-        work = Deferred.fromCoroutine(conductor.perform(event, user, operation))
+        work = Deferred.fromCoroutine(coroutine)
         if not work.called:
             environment.work = work
             if interrupted is not None:
@@ -409,29 +460,6 @@ class Manager:
     async def _wait_for_error(self, environment: Environment) -> None:
         while environment.current is Event.GO_ERROR:
             await deferLater(self.facilities.clock, 0.05)
-
-    def _refuse_if_busy(self, environment: Environment, event: Event) -> None:
-        """A second transition is refused, naming the first."""
-        destruction = environment.destruction
-        if destruction is not None:
-            since_s = (self.facilities.now_ms() - destruction.started_ms) / 1000
-            raise Conflict(
-                f"{event.value} refused: environment {environment.id} is being destroyed, asked "
-                f"for by {destruction.user.name or 'nobody named'} {since_s:.1f} s ago"
-            )
-        if environment.current is not None:
-            since_s = (self.facilities.now_ms() - environment.current_since_ms) / 1000
-            raise Conflict(
-                f"{event.value} refused: environment {environment.id} is in the transition "
-                f"{environment.current.value}, asked for by "
-                f"{environment.current_user.name or 'nobody named'} {since_s:.1f} s ago"
-            )
-        if event not in allowed_events(environment.state):
-            allowed = ", ".join(sorted(e.value for e in allowed_events(environment.state)))
-            raise Conflict(
-                f"event {event.value} inappropriate in current state {environment.state.value} "
-                f"(allowed now: {allowed or 'none'})"
-            )
 
     # --- what environments do by themselves ------------------------------------------------
 
@@ -504,7 +532,7 @@ class Manager:
         """A second destruction hurries the first where that is still stopping tasks in order, and
         is refused otherwise."""
         if not request.force or environment.current is Event.DESTROY:
-            self._refuse_if_busy(environment, Event.DESTROY)
+            refuse_if_busy(environment, Event.DESTROY)
         self._interrupt(environment, request.user)
         return destruction
 

@@ -1,6 +1,7 @@
 """In which order the hooks of a workflow will run, told before anything is deployed.
 
-One whole life: deployed, configured, one run, reset, and then what an error and the end would add.
+One whole life: deployed, configured, one run, reset, and then what an error, the exclusion and the
+inclusion of roles, and the end would add.
 Within a moment weights ascend; of one weight the calls start, what is awaited there is awaited, and
 then the hook tasks run. `hook` does the same with a living environment.
 """
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from aliecs.environment.machine import EDGES, EnvironmentState, Event
+from aliecs.environment.machine import EDGES, MODIFICATIONS, EnvironmentState, Event
 from aliecs.workflow.moment import parse_trigger
 from aliecs.workflow.role import CallRole, LeafRole
 from aliecs.workflow.workflow import Workflow
@@ -62,6 +63,10 @@ def steps_of(workflow: Workflow) -> Iterator[Step]:
         yield Step(name, "", 0, StepKind.TASKS)
         for moment in (f"enter_{target}", f"after_{name}"):
             yield from _moment(workflow, name, moment, pending)
+    for modification in MODIFICATIONS:
+        name = modification.value
+        for moment in (f"before_{name}", f"after_{name}"):
+            yield from _moment(workflow, name, moment, {})
     for moment in ("DESTROY", "after_DESTROY"):
         yield from _moment(workflow, "DESTROY", moment, {})
 

@@ -105,6 +105,15 @@ def cleanup_count(environment: Environment) -> int:
     return int(text) if text.isdecimal() else 1
 
 
+def start_arguments(environment: Environment, cleanup: int) -> dict[str, str]:
+    """What tasks are told at START; `cleanup` is how many runs were started before this one."""
+    return {
+        "runNumber": str(environment.run_number),
+        "cleanup": str(cleanup),
+        **arguments(environment, START_ARGUMENTS),
+    }
+
+
 def arguments(
     environment: Environment, names: tuple[str, ...], camel: bool = True
 ) -> dict[str, str]:

@@ -41,6 +41,23 @@ class Streams:
             self._counted.add(task.id)
             self._count(task, 1)
 
+    def join(self, tasks: Iterable[Task]) -> None:
+        """More tasks have data in this run."""
+        for task in tasks:
+            if task.id not in self._counted:
+                self._counted.add(task.id)
+                self._count(task, 1)
+
+    def leave(self, tasks: Iterable[Task]) -> bool:
+        """Tasks leave the run, and may join it again. True where the streams of others have ended
+        and only those of these tasks were still waited for."""
+        for task in tasks:
+            if task.id in self._counted:
+                self.lose(task)
+                self._counted.discard(task.id)
+                self._ended.discard(task.id)
+        return bool(self._ending) and self.all_ended
+
     def end(self, task: Task) -> bool:
         """The stream of a task has ended. True where it was the last that is waited for."""
         if task.id not in self._counted or task.id in self._ended:

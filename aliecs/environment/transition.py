@@ -10,20 +10,28 @@ asked decides what follows, in `manager`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 
 from aliecs.environment import run
+from aliecs.environment.exclusion import (
+    DETECTORS,
+    EXCLUDED_ROLES,
+    MODIFIED_DETECTORS,
+    MODIFIED_ROLES,
+)
 from aliecs.environment.history import Cause, TransitionRecord
 from aliecs.environment.hook import Half, Hooks
 from aliecs.environment.machine import EDGES, EnvironmentState, Event
+from aliecs.environment.modification import Modifier
 from aliecs.environment.operation import Operation
 from aliecs.environment.work import Work
 from aliecs.errors import AliecsError, TransitionFailed
 from aliecs.event.record import OpStatus, User
+from aliecs.workflow.role import Role
 
 if TYPE_CHECKING:
     from aliecs.environment.environment import Environment
@@ -55,23 +63,8 @@ class Conductor:
         """One transition. Raises `Conflict` where it is not allowed now, and nothing has changed;
         `TransitionFailed` with the cause where it failed."""
         environment = self.environment
-        environment.machine.begin(event, environment.state, environment.current)
-        environment.current_user = user
-        environment.current_since_ms = environment.facilities.now_ms()
         source = environment.state
-        self.record = TransitionRecord(
-            event.value,
-            source.value,
-            EDGES[event].destination.value,
-            environment.current_since_ms,
-            requested_by=user.name,
-        )
-        record = self.record
-        environment.history.transitions.append(record)
-        environment.tell("transition starting", OpStatus.STARTED)
-        environment.log.info(
-            "{event} begins, asked for by {user}", event=event.value, user=user.name or "nobody"
-        )
+        record = self._open(event, EDGES[event].destination, user)
         try:
             await environment.facilities.journal.intend(
                 "transition_begun", environment.id, {"event": event.value, "user": user.name}
@@ -91,6 +84,51 @@ class Conductor:
         self._close(event, record, problem_after)
         if problem_after is not None:
             raise problem_after
+
+    async def modify(
+        self, event: Event, roles: Sequence[Role], user: User, reason: str, operation: Operation
+    ) -> None:
+        """Exclude roles, or include them: hooks, their tasks' own work, hooks; the state is the
+        same afterwards. Raises as `perform`; where an inclusion fails, nothing has changed but the
+        processes of its tasks."""
+        environment = self.environment
+        record = self._open(event, environment.state, user)
+        record.run_number = environment.run_number
+        record.roles = [role.path for role in roles]
+        environment.exclusions.announce(environment.root, event, roles)
+        modifier = Modifier(environment, self.work)
+        step = f"tasks_{event.value}"
+        try:
+            await environment.facilities.journal.intend(
+                "transition_begun",
+                environment.id,
+                {"event": event.value, "user": user.name, "roles": record.roles, "reason": reason},
+            )
+            await self._step(f"before_{event.value}", operation, None)
+            operation.step = step
+            environment.tell("transition step starting", OpStatus.ONGOING, step)
+            if event is Event.EXCLUDE:
+                await modifier.exclude(roles, user, reason, operation)
+            else:
+                await modifier.include(roles, operation)
+            self._step_done(step)
+            variables = {
+                name: environment.root.variable(name)
+                for name in (MODIFIED_ROLES, MODIFIED_DETECTORS, EXCLUDED_ROLES, DETECTORS)
+            }
+            environment.tell(
+                "transition step finished", OpStatus.ONGOING, step, variables=variables
+            )
+            await self._step(f"after_{event.value}", operation, None)
+        except Exception as problem:
+            failed = self._not_modified(event, problem)
+            if environment.current is event:
+                environment.machine.cancelled()
+            self._close(event, record, failed)
+            raise failed from problem
+        if environment.current is event:
+            environment.machine.finished()
+        self._close(event, record, None)
 
     async def teardown(self, operation: Operation) -> None:
         """The end of the environment, from whatever state: hooks at leaving, tasks released, hooks
@@ -148,6 +186,28 @@ class Conductor:
             error=error,
             transition=Event.DESTROY.value,
         )
+
+    # --- the beginning ---------------------------------------------------------------------
+
+    def _open(self, event: Event, destination: EnvironmentState, user: User) -> TransitionRecord:
+        """Begin, or raise `Conflict`."""
+        environment = self.environment
+        environment.machine.begin(event, environment.state, environment.current)
+        environment.current_user = user
+        environment.current_since_ms = environment.facilities.now_ms()
+        self.record = TransitionRecord(
+            event.value,
+            environment.state.value,
+            destination.value,
+            environment.current_since_ms,
+            requested_by=user.name,
+        )
+        environment.history.transitions.append(self.record)
+        environment.tell("transition starting", OpStatus.STARTED)
+        environment.log.info(
+            "{event} begins, asked for by {user}", event=event.value, user=user.name or "nobody"
+        )
+        return self.record
 
     # --- the two halves --------------------------------------------------------------------
 
@@ -312,6 +372,13 @@ class Conductor:
             Cause(f"{event.value}: {error.message}", self.environment.facilities.now_ms())
         )
         return TransitionFailed(f"transition canceled with error: {error.message}", error)
+
+    def _not_modified(self, event: Event, problem: Exception) -> TransitionFailed:
+        """As `_failed`, but of a failure that the environment is not the worse for."""
+        if isinstance(problem, CancelledError):
+            return self._failed(event, problem)
+        error = self.environment.as_error(problem, event.value)
+        return TransitionFailed(f"{event.value} failed: {error.message}", error)
 
     def _close(
         self, event: Event, record: TransitionRecord, problem: TransitionFailed | None

@@ -81,7 +81,7 @@ class Work:
 
     def _progress(self, event: Event) -> tuple[int, int]:
         """How many tasks are where the event takes them, of how many."""
-        roles = self.environment.workflow.task_roles
+        roles = self.environment.roles_in_part()
         state = DESTINATIONS.get(event)
         if state is None:
             done = sum(1 for role in roles if role.status is Status.ACTIVE)
@@ -95,7 +95,7 @@ class Work:
         for task in self.environment.tasks():
             role = task.role
             assert isinstance(role, TaskRole)
-            if task.critical and not task.living and not role.excluded:
+            if task.critical and not task.living and self.environment.takes_part(role):
                 raise self._task_failed(event.value, task, f"has ended: {_reason(task)}")
 
     # --- deploy ----------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class Work:
         for role in environment.workflow.call_roles:
             if role.trigger:
                 role.set_status(Status.ACTIVE)
-        missing = [role for role in environment.workflow.task_roles if role.task is None]
+        missing = [role for role in environment.roles_in_part() if role.task is None]
         await self._launch(missing)
         await self._wait_for(missing, timeout_s)
 
@@ -225,7 +225,8 @@ class Work:
 
     async def _configure(self) -> None:
         tasks = self.environment.active_tasks()
-        properties = await Assembly(self.environment).properties(tasks)
+        bound = self.environment.bound_tasks()
+        properties = await Assembly(self.environment).properties(tasks, bound)
         timeout_s = self.environment.facilities.options.configure_timeout_s
         await self._command(CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s)
 
@@ -233,11 +234,7 @@ class Work:
         environment = self.environment
         tasks = environment.active_tasks()
         environment.streams.begin(tasks)
-        told = {
-            "runNumber": str(environment.run_number),
-            "cleanup": str(run.cleanup_count(environment)),
-            **run.arguments(environment, run.START_ARGUMENTS),
-        }
+        told = run.start_arguments(environment, run.cleanup_count(environment))
         await self._command(START, tasks, lambda task: told)
 
     async def _stop(self) -> None:
@@ -254,7 +251,7 @@ class Work:
         told = run.arguments(environment, run.STOP_ARGUMENTS, camel=False)
         running = [t for t in environment.active_tasks() if t.state is State.RUNNING]
         stopping = Deferred.fromCoroutine(
-            self._send(STOP, running, lambda task: told, waits_for_all=True)
+            self.send(STOP, running, lambda task: told, waits_for_all=True)
         )
         patience = deferLater(environment.facilities.clock, STOPPING_PATIENCE_S, lambda: None)
         either: list[Deferred[Any]] = [stopping, patience]
@@ -269,23 +266,24 @@ class Work:
         for step, state in ((STOP, State.RUNNING), (RESET, State.CONFIGURED)):
             tasks = [t for t in environment.active_tasks() if t.state is state]
             # Of a task that did not do it, the others are not the worse.
-            await self._send(step, tasks, lambda task: nothing, waits_for_all=True)
+            await self.send(step, tasks, lambda task: nothing, waits_for_all=True)
         broken = [
             t
             for t in environment.active_tasks()
             if t.state is State.ERROR and t.control_mode is ControlMode.DIRECT
         ]
-        await self._send(RECOVER, broken, lambda task: nothing, waits_for_all=True)
+        await self.send(RECOVER, broken, lambda task: nothing, waits_for_all=True)
         lost = [
             task
-            for task in environment.tasks()
-            if task.status is not Status.ACTIVE or task.state is not State.STANDBY
+            for role in environment.roles_in_part()
+            if (task := environment.task_of(role)) is not None
+            and (task.status is not Status.ACTIVE or task.state is not State.STANDBY)
         ]
         await self._replace(lost)
         _, left = await roster.kill(lost)
         if left:
             raise self._task_failed("RECOVER", left[0], "could not be ended")
-        missing = [role for role in environment.workflow.task_roles if role.task is None]
+        missing = [role for role in environment.roles_in_part() if role.task is None]
         await self._launch(missing)
         await self._wait_for(missing, self._deploy_timeout_s())
 
@@ -306,7 +304,7 @@ class Work:
         arguments: Callable[[Task], Mapping[str, str]],
         timeout_s: float | None = None,
     ) -> None:
-        outcome = await self._send(step, tasks, arguments, timeout_s)
+        outcome = await self.send(step, tasks, arguments, timeout_s)
         for failure in outcome.failures:
             if not failure.task.critical:
                 self.environment.warn(f"{step.event} failed, not critical: {failure}")
@@ -316,7 +314,7 @@ class Work:
             others = [str(failure) for failure in critical[1:]]
             raise TransitionFailed(first_lines([failed.message, *others]))
 
-    async def _send(
+    async def send(
         self,
         step: TaskTransition,
         tasks: Sequence[Task],
@@ -324,6 +322,7 @@ class Work:
         timeout_s: float | None = None,
         waits_for_all: bool = False,
     ) -> Outcome:
+        """Take tasks through one event of their machine, within the usual time."""
         environment = self.environment
         facilities = environment.facilities
         await facilities.journal.intend(

@@ -116,7 +116,7 @@ class Cause(_message.Message):
     def __init__(self, line: _Optional[str] = ..., time_ms: _Optional[int] = ..., role: _Optional[str] = ..., task_id: _Optional[str] = ..., task_name: _Optional[str] = ..., host: _Optional[str] = ..., exit: _Optional[str] = ..., last_log_lines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TransitionRecord(_message.Message):
-    __slots__ = ("event", "from_state", "to_state", "started_ms", "ended_ms", "requested_by", "run_number", "error")
+    __slots__ = ("event", "from_state", "to_state", "started_ms", "ended_ms", "requested_by", "run_number", "error", "roles")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     FROM_STATE_FIELD_NUMBER: _ClassVar[int]
     TO_STATE_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,7 @@ class TransitionRecord(_message.Message):
     REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
     RUN_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
     event: str
     from_state: str
     to_state: str
@@ -133,7 +134,8 @@ class TransitionRecord(_message.Message):
     requested_by: str
     run_number: int
     error: str
-    def __init__(self, event: _Optional[str] = ..., from_state: _Optional[str] = ..., to_state: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., requested_by: _Optional[str] = ..., run_number: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, event: _Optional[str] = ..., from_state: _Optional[str] = ..., to_state: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., requested_by: _Optional[str] = ..., run_number: _Optional[int] = ..., error: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EnvironmentRecord(_message.Message):
     __slots__ = ("id", "workflow_template", "repository", "revision", "state", "created_by", "created_ms", "ended_ms", "cause", "transitions", "run_numbers", "warnings")
@@ -327,6 +329,56 @@ class RecoverRequest(_message.Message):
     environment_id: str
     requested_by: str
     def __init__(self, environment_id: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class ModifyEnvironmentRequest(_message.Message):
+    __slots__ = ("environment_id", "exclude_roles", "exclude_detectors", "include_roles", "include_detectors", "reconfigure_all", "reason", "requested_by")
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_ROLES_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_ROLES_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    RECONFIGURE_ALL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    exclude_roles: _containers.RepeatedScalarFieldContainer[str]
+    exclude_detectors: _containers.RepeatedScalarFieldContainer[str]
+    include_roles: _containers.RepeatedScalarFieldContainer[str]
+    include_detectors: _containers.RepeatedScalarFieldContainer[str]
+    reconfigure_all: bool
+    reason: str
+    requested_by: str
+    def __init__(self, environment_id: _Optional[str] = ..., exclude_roles: _Optional[_Iterable[str]] = ..., exclude_detectors: _Optional[_Iterable[str]] = ..., include_roles: _Optional[_Iterable[str]] = ..., include_detectors: _Optional[_Iterable[str]] = ..., reconfigure_all: _Optional[bool] = ..., reason: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class ListExclusionsRequest(_message.Message):
+    __slots__ = ("environment_id",)
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    def __init__(self, environment_id: _Optional[str] = ...) -> None: ...
+
+class Exclusion(_message.Message):
+    __slots__ = ("environment_id", "role", "requested_by", "since_ms", "reason", "tasks", "dead_tasks")
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    DEAD_TASKS_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    role: str
+    requested_by: str
+    since_ms: int
+    reason: str
+    tasks: int
+    dead_tasks: int
+    def __init__(self, environment_id: _Optional[str] = ..., role: _Optional[str] = ..., requested_by: _Optional[str] = ..., since_ms: _Optional[int] = ..., reason: _Optional[str] = ..., tasks: _Optional[int] = ..., dead_tasks: _Optional[int] = ...) -> None: ...
+
+class ListExclusionsReply(_message.Message):
+    __slots__ = ("exclusions",)
+    EXCLUSIONS_FIELD_NUMBER: _ClassVar[int]
+    exclusions: _containers.RepeatedCompositeFieldContainer[Exclusion]
+    def __init__(self, exclusions: _Optional[_Iterable[_Union[Exclusion, _Mapping]]] = ...) -> None: ...
 
 class InspectWorkflowRequest(_message.Message):
     __slots__ = ("workflow_template", "variables", "requested_by", "with_tree", "variables_of", "variable_names", "drawing", "draw_all")

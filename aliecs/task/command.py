@@ -132,6 +132,7 @@ class _Order:
     under_way: set[str] = field(factory=set)
     """Tasks whose executor has answered that it waits for them too."""
     care: LoopingCall | None = None
+    is_over: bool = False
 
     def succeed(self, task: Task) -> None:
         """The task did it."""
@@ -164,15 +165,18 @@ class _Order:
 
     def finish(self) -> None:
         """Nothing is waited for any more."""
-        if self.done.called:
+        if self.is_over:
             return
+        self.is_over = True
         self.over(self)
         for timer in self.timers:
             if timer.active():
                 timer.cancel()
         if self.care is not None and self.care.running:
             self.care.stop()
-        self.done.callback(Outcome(tuple(self.failures), tuple(self.waiting.values())))
+        # Whoever gave up waiting has cancelled it.
+        if not self.done.called:
+            self.done.callback(Outcome(tuple(self.failures), tuple(self.waiting.values())))
 
 
 @define(eq=False)

@@ -44,6 +44,26 @@ while those of others are made."""
 
 
 @frozen
+class Berth:
+    """Where a task was before and has to be again, for its peers have its address: the host, the
+    ports of its channels in their order, and all its endpoints."""
+
+    host: str
+    channel_ports: tuple[int, ...]
+    endpoints: Mapping[str, Endpoint]
+
+    @classmethod
+    def of(cls, task: Task) -> Berth:
+        """That of a task."""
+        ports = [
+            int(task.endpoints[channel.name].address.rpartition(":")[2])
+            for channel in task.inbound
+            if channel.addressing == "tcp" and channel.name in task.endpoints
+        ]
+        return cls(task.host, tuple(ports), task.endpoints)
+
+
+@frozen
 class DeploymentRequest:
     """One task to deploy. `role` is the leaf it is for, which nobody here looks into;
     `constraints`, `inbound` and `outbound` are those of role and class, merged."""
@@ -57,6 +77,8 @@ class DeploymentRequest:
     outbound: tuple[Channel, ...]
     traits: Traits
     labels: Mapping[str, str]
+    berth: Berth | None = None
+    """None for anywhere."""
 
 
 @frozen
@@ -134,6 +156,8 @@ class Deployer:
         left = dict(enumerate(plan.requests))
         chosen: dict[int, Task] = {}
         for index, request in left.items():
+            if request.berth is not None:
+                continue
             task = next((t for t in self.idle(request) if t not in chosen.values()), None)
             if task is not None:
                 chosen[index] = task
@@ -241,7 +265,11 @@ class Deployer:
             ports=placed.ports,
             control_port=placed.control_port,
             inbound=request.inbound,
-            endpoints=_endpoints(request.inbound, placed.channel_ports),
+            endpoints=(
+                request.berth.endpoints
+                if request.berth is not None
+                else _endpoints(request.inbound, placed.channel_ports)
+            ),
             outbound=request.outbound,
             environment_id=plan.environment_id,
             role=request.role,
@@ -289,6 +317,18 @@ def _place(
 
 def _wanted(index: int, request: DeploymentRequest) -> WantedTask:
     wants = request.task_class.wants
+    berth = request.berth
+    if berth is not None:
+        return WantedTask(
+            key=index,
+            constraints=request.constraints,
+            cpus=wants.cpus,
+            memory_mb=wants.memory_mb,
+            static_ports=wants.ports,
+            control_port=request.control_mode.is_controllable,
+            host=berth.host,
+            own_ports=berth.channel_ports,
+        )
     return WantedTask(
         key=index,
         constraints=request.constraints,

@@ -23,6 +23,8 @@ MACHINE = "machine_id"
 LOWEST_CHANNEL_PORT = 9000
 """Channels never take a port below it (upstream's rule)."""
 
+_ELSEWHERE = "is not the host where it was"
+
 REASONS_TOLD = 8
 """Hosts whose reasons are told in a text; the rest is counted."""
 
@@ -32,7 +34,8 @@ class WantedTask:
     """What one task needs of a host.
 
     `key` names the task for the caller. All `constraints` must hold. `channel_ports` counts the TCP
-    ports of bound channels.
+    ports of bound channels. A task that has been somewhere before goes to that `host`,
+    and its channels have the ports that it calls its own.
     """
 
     key: Hashable
@@ -42,6 +45,8 @@ class WantedTask:
     static_ports: PortRanges = ()
     channel_ports: int = 0
     control_port: bool = True
+    host: str = ""
+    own_ports: tuple[int, ...] = ()
 
 
 @frozen
@@ -114,7 +119,9 @@ class _Room:
             return f"wants {wanted.cpus:g} cpus, {self.cpus:g} free"
         if wanted.memory_mb > self.memory_mb + 1e-9:
             return f"wants {wanted.memory_mb:g} MB of memory, {self.memory_mb:g} free"
-        if wanted.static_ports or wanted.channel_ports or wanted.control_port:
+        if wanted.host not in ("", self.offer.host):
+            return _ELSEWHERE
+        if wanted.static_ports or wanted.channel_ports or wanted.control_port or wanted.own_ports:
             return self._port_refusal(wanted)
         return ""
 
@@ -138,6 +145,9 @@ class _Room:
             ports = subtract_ranges(ports, wanted.static_ports)
         else:
             ports = list(ports)
+        if wanted.own_ports:
+            own = [(port, port) for port in wanted.own_ports]
+            ports = subtract_ranges(ports, own, "port")
         control = 0
         if wanted.control_port:
             if not ports:
@@ -164,7 +174,7 @@ class _Room:
             ports[index : index + 1] = rest
             if begin < port:
                 index += 1
-        return ports, tuple(channels), control
+        return ports, wanted.own_ports or tuple(channels), control
 
 
 def place(
@@ -209,7 +219,9 @@ def unmet_constraint(constraints: Sequence[Constraint], attributes: Mapping[str,
 
 
 def subtract_ranges(
-    ranges: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]
+    ranges: Sequence[tuple[int, int]],
+    taken: Sequence[tuple[int, int]],
+    kind: str = "static port",
 ) -> list[tuple[int, int]]:
     """`ranges` without `taken`. Raises `LookupError` where something of `taken` is not in it."""
     left = list(merge_port_ranges(ranges))
@@ -224,12 +236,12 @@ def subtract_ranges(
         else:
             text = str(begin) if begin == end else f"{begin}-{end}"
             raise LookupError(
-                f"does not offer the static port {text}: somebody has it, or it is not for tasks"
+                f"does not offer the {kind} {text}: somebody has it, or it is not for tasks"
             )
     return left
 
 
-_Demand = tuple[tuple[Constraint, ...], float, float, PortRanges, int, bool]
+_Demand = tuple[tuple[Constraint, ...], float, float, PortRanges, int, bool, str, tuple[int, ...]]
 
 
 def _demand(task: WantedTask) -> _Demand:
@@ -241,6 +253,8 @@ def _demand(task: WantedTask) -> _Demand:
         task.static_ports,
         task.channel_ports,
         task.control_port,
+        task.host,
+        task.own_ports,
     )
 
 
@@ -346,6 +360,8 @@ def _look_at(task: WantedTask, host: HostInfo, room: _Room | None) -> tuple[str,
     unmet = unmet_constraint(task.constraints, _attributes(host.attributes, host.name))
     if unmet or host.closed:
         return unmet or host.closed, False
+    if task.host not in ("", host.name):
+        return _ELSEWHERE, False
     if task.cpus > host.cpus + 1e-9:
         return f"wants {task.cpus:g} cpus, the host has {host.cpus:g}", False
     if task.memory_mb > host.memory_mb + 1e-9:

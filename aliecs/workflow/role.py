@@ -191,6 +191,11 @@ class Role:
         """Whether its state and status count in those of its parent."""
         return not self.excluded
 
+    @property
+    def left_out(self) -> bool:
+        """Whether it is excluded, or any role above it."""
+        return self.excluded or any(role.excluded for role in self.ancestors())
+
     def exclude(self) -> None:
         """Make the role neutral in the aggregates above it."""
         if not self.excluded:

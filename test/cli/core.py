@@ -214,6 +214,7 @@ class Extended:
         self.records = {ENVIRONMENT: record()}
         self.requests: list[Any] = []
         self.usage: list[v1.TaskUsage] = []
+        self.exclusions: list[v1.Exclusion] = []
 
     async def GetOperation(self, request: v1.GetOperationRequest, call: ServerCall) -> Any:
         for one in self.operations:
@@ -240,6 +241,15 @@ class Extended:
     async def GetTaskUsage(self, request: v1.GetTaskUsageRequest, call: ServerCall) -> Any:
         self.requests.append(request)
         return v1.GetTaskUsageReply(tasks=self.usage)
+
+    async def ModifyEnvironment(
+        self, request: v1.ModifyEnvironmentRequest, call: ServerCall
+    ) -> Any:
+        self.requests.append(request)
+        return v1.Operation(id="x", kind="EXCLUDE")
+
+    async def ListExclusions(self, request: v1.ListExclusionsRequest, call: ServerCall) -> Any:
+        return v1.ListExclusionsReply(exclusions=self.exclusions)
 
     async def Recover(self, request: v1.RecoverRequest, call: ServerCall) -> Any:
         self.requests.append(request)

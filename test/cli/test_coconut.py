@@ -177,6 +177,32 @@ class EnvironmentTests(CoconutTestCase):
         value = (await self.run_("e", "show", ENVIRONMENT, "-o", "json")).value
         self.assertEqual(value["history"]["cause"]["host"], "flp001")
 
+    async def test_modify(self) -> None:
+        assert self.extended is not None
+        self.extended.exclusions = [
+            v1.Exclusion(role="demo.one", requested_by="me", since_ms=1735689600000, reason="why"),
+            v1.Exclusion(role="demo.two", since_ms=1735689600000, tasks=2, dead_tasks=1),
+        ]
+        excluded = [
+            "excluded:           demo.one by me, 2025-01-01 00:00:00 UTC: why",
+            "excluded:           demo.two by nobody named, 2025-01-01 00:00:00 UTC, "
+            "1 of 2 tasks dead",
+        ]
+        out = await self.good(
+            *("e", "modify", ENVIRONMENT, "--exclude", "demo.one", "--exclude", "demo.two"),
+            *("--include-detector", "TST", "-r", "why"),
+        )
+        self.assertEqual(out.splitlines()[2:], excluded)
+        request = self.extended.requests[-1]
+        self.assertEqual(list(request.exclude_roles), ["demo.one", "demo.two"])
+        self.assertEqual(list(request.include_detectors), ["TST"])
+        self.assertEqual((request.reason, request.reconfigure_all), ("why", False))
+        lines = (await self.good("e", "show", ENVIRONMENT)).splitlines()
+        self.assertEqual([line for line in lines if line.startswith("excluded:")], excluded)
+        value = (await self.run_("e", "show", ENVIRONMENT, "-o", "json")).value
+        self.assertEqual(value["exclusions"][0]["role"], "demo.one")
+        self.assertIn("say what to --exclude", await self.bad("e", "modify", ENVIRONMENT))
+
     async def test_an_environment_tells_its_warnings(self) -> None:
         assert self.extended is not None
         self.extended.records[ENVIRONMENT].warnings.extend(["hook one failed", "hook two\nfailed"])

@@ -6,12 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aliecs.protocol.protos import o2control_pb2
-from aliecs.txgrpc.blocking import BlockingChannel
-from aliecs.txgrpc.status import RpcError
-from aliecs.txgrpc.stub import Stub
 from test.docs.documents import DOCS, Reader, blocks
-from test.docs.test_references import table
 
 pytestmark = pytest.mark.end_to_end
 
@@ -44,19 +39,3 @@ def test_the_page_from_top_to_bottom(reader: Reader) -> None:
     assert '"problem' not in told
     assert '"type":"hello"' in told
     assert '"type":"run.event"' in told
-
-
-def test_what_is_not_offered_says_so(reader: Reader) -> None:
-    service = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
-    refused = [row[0] for row in table("api.md", "### o2control.Control") if row[1] == "no"]
-    assert refused
-    with BlockingChannel(f"127.0.0.1:{reader.grpc_port}") as channel:
-        stub = Stub(channel, service)
-        for name in refused:
-            method = service.methods_by_name[name]
-            request = getattr(o2control_pb2, method.input_type.name)()
-            with pytest.raises(RpcError) as told:
-                reply = getattr(stub, name)(request, deadline_s=10)
-                if method.server_streaming:
-                    next(iter(reply))
-            assert told.value.status == "UNIMPLEMENTED", name

@@ -22,11 +22,13 @@ from zope.interface import implementer
 from aliecs.backend.simulated import Behaviour, SimulatedBackend, SimulatedHost
 from aliecs.configuration.opening import open_configuration
 from aliecs.environment.environment import Environment
+from aliecs.environment.exclusion import Target
 from aliecs.environment.facilities import Facilities, Options
 from aliecs.environment.generation import Generator
 from aliecs.environment.loading import Loaders
 from aliecs.environment.machine import Event
 from aliecs.environment.manager import CreationRequest, DestructionRequest, Manager
+from aliecs.environment.modification import Modification, ModificationRequest
 from aliecs.environment.operation import Operations
 from aliecs.errors import NotFound
 from aliecs.event.bus import Bus
@@ -176,6 +178,20 @@ class House:
         request = DestructionRequest(ME, **options)
         return await self.manager.destroy(environment.id, request).wait()
 
+    async def modify(self, environment: Environment, event: Event, *targets: str) -> None:
+        """Exclude or include roles, or detectors where a name begins with `detector `."""
+        wanted = Modification(event, tuple(map(target, targets)))
+        request = ModificationRequest((wanted,), ME, "why")
+        await self.manager.modify(environment.id, request).wait()
+
+    async def exclude(self, environment: Environment, *targets: str) -> None:
+        """Exclude roles or detectors."""
+        await self.modify(environment, Event.EXCLUDE, *targets)
+
+    async def include(self, environment: Environment, *targets: str) -> None:
+        """Include them again."""
+        await self.modify(environment, Event.INCLUDE, *targets)
+
     async def until(self, holds: Any, deadline_s: float = 5.0) -> None:
         """Wait until something is true."""
         clock: Any = reactor
@@ -187,6 +203,12 @@ class House:
     def told(self, kind: str) -> list[Any]:
         """The payloads of all events of one kind, such as `run`."""
         return [event.payload for event in self.events if event.payload.topic == kind]
+
+
+def target(name: str) -> Target:
+    """A role by its path, or `detector NAME`."""
+    detector = name.removeprefix("detector ")
+    return Target(role=name) if detector == name else Target(detector=detector)
 
 
 def calls(*roles: str) -> str:

@@ -6,6 +6,8 @@ import pytest
 
 from aliecs.environment.machine import (
     EDGES,
+    MODIFIABLE,
+    MODIFICATIONS,
     EnvironmentState,
     Event,
     Machine,
@@ -51,7 +53,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("state", S)
-@pytest.mark.parametrize("event", E)
+@pytest.mark.parametrize("event", EDGES)
 def test_what_is_allowed_where(state: EnvironmentState, event: Event) -> None:
     core = Core(state)
     assert (event in allowed_events(state)) == (event in ALLOWED[state])
@@ -72,7 +74,7 @@ def test_a_whole_life() -> None:
     assert core.state is S.DONE
 
 
-@pytest.mark.parametrize("event", [e for e in E if e not in (E.GO_ERROR, E.DESTROY)])
+@pytest.mark.parametrize("event", [e for e in EDGES if e not in (E.GO_ERROR, E.DESTROY)])
 def test_a_second_transition_is_refused_while_one_runs(event: Event) -> None:
     for state in EDGES[event].sources:
         core = Core(state)
@@ -130,6 +132,25 @@ def test_a_teardown_interrupts_everything_but_itself() -> None:
             core.machine.reached()
             core.machine.finished()
             assert core.state is S.DONE
+
+
+@pytest.mark.parametrize("state", S)
+@pytest.mark.parametrize("event", MODIFICATIONS)
+def test_a_modification_keeps_the_state(state: EnvironmentState, event: Event) -> None:
+    core = Core(state)
+    if state not in MODIFIABLE:
+        with pytest.raises(Conflict, match=f"{event.value} inappropriate .* {state.value}"):
+            core.begin(event)
+        return
+    for end in (core.machine.finished, core.machine.cancelled):
+        core.begin(event)
+        with pytest.raises(Conflict, match=f"{event.value} is under way"):
+            core.begin(E.STOP_ACTIVITY)
+        end()
+        assert (core.state, core.current) == (state, None)
+    core.begin(event)
+    core.run(E.GO_ERROR)
+    assert core.state is S.ERROR
 
 
 def test_names_of_events() -> None:

@@ -82,3 +82,21 @@ def test_a_second_run_begins_anew() -> None:
     assert not streams.end(b)
     assert streams.end(a)
     assert not streams.end(stateful("stranger"))
+
+
+def test_who_leaves_is_not_waited_for_and_may_join_again() -> None:
+    a, b, c = stateful("a"), stateful("b"), stateful("c")
+    streams = begun(a, b, c)
+    assert not streams.leave([c])
+    assert not streams.end(c)
+    assert not streams.end(a)
+    assert streams.leave([b])
+    streams.join([b, c])
+    assert not streams.end(c)
+    assert streams.end(b)
+
+
+def test_nothing_has_ended_where_somebody_leaves_before_anybody_has() -> None:
+    a, b = stateful("a"), stateful("b")
+    streams = begun(a, b)
+    assert not streams.leave([a, b])

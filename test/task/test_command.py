@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from aliecs.errors import AliecsError, OutOfReach, Unavailable
@@ -265,6 +265,17 @@ def test_hooks_are_held_back_and_asked_after_as_well() -> None:
     assert isinstance(house.backend.sent[0], TriggerHookCommand)
     assert house.backend.kinds()[1] == ASK_AGAIN
     house.pass_time(TIMEOUT_S)
+
+
+def test_an_order_that_nobody_waits_for_any_more_is_over() -> None:
+    house, task = House(), make_task("a")
+    order = house.commander.transition([task], START, lambda one: {}, TIMEOUT_S, "environment")
+    waiting = Deferred.fromCoroutine(order)
+    waiting.addErrback(lambda failure: failure.trap(CancelledError))
+    waiting.cancel()
+    assert house.clock.getDelayedCalls() == []
+    # What the task answers all the same is nobody's.
+    house.answer(task, house.backend.sent[0], state=State.RUNNING.text)
 
 
 def test_the_last_order_of_a_task_is_known() -> None:

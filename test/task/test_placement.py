@@ -55,6 +55,22 @@ def pinned(key: str, host: str, **wants: float) -> WantedTask:
     return WantedTask(key, (Constraint("machine_id", host),), **wants)  # type: ignore[arg-type]
 
 
+def test_a_task_that_was_somewhere_before_gets_its_own_ports_there() -> None:
+    a, b = offer("a"), offer("b")
+    hosts = [info(a), info(b)]
+    again = WantedTask("x", host="b", own_ports=(30007, 30003))
+    (placed,) = place([again], [a, b], hosts).placed
+    assert (placed.offer, placed.channel_ports) == (b, (30007, 30003))
+    assert placed.ports == ((30003, 30003), (30007, 30007), (30099, 30099))
+
+    busy = offer("b", ports=((30000, 30005),))
+    (refused,) = place([again], [a, busy], hosts).not_yet
+    assert list(refused.reasons) == ["b"]
+    assert "does not offer the port 30007" in str(refused)
+    (refused,) = place([again], [a], [info(a)]).impossible
+    assert str(refused) == "a: is not the host where it was"
+
+
 def test_a_pinned_task_goes_to_its_machine_and_nowhere_else() -> None:
     a, b = offer("a"), offer("b")
     result = place([pinned("x", "b"), pinned("y", "c")], [a, b], [info(a), info(b)])

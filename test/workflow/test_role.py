@@ -204,6 +204,13 @@ def test_an_excluded_role_is_neutral() -> None:
     assert root.state is State.ERROR
 
 
+def test_what_is_below_an_excluded_role_is_left_out() -> None:
+    root = children_tree(aggregator("a", task("x")), aggregator("b", task("y")))
+    at(root, "root.a").exclude()
+    left_out = [role.path for role in root.walk() if role.left_out]
+    assert left_out == ["root.a", "root.a.x"]
+
+
 def recomputed(role: Role) -> State:
     if isinstance(role, LeafRole):
         return role.state

@@ -2,8 +2,10 @@
 
 STOP reaches all tasks of an environment at once, so nobody can know by it that no more data comes.
 Therefore the source ends its run with a mark, and those behind it have stopped when the marks of
-all their peers are through. A peer that is lost is not waited for. Works on the running asyncio
-loop, without OCC: whoever drives it calls `begin`, `step` again and again, then `end`.
+all their peers are through. A peer that is lost is not waited for, and a source that leaves the run
+may come back into it: that is another part, with numbers from 1 and a mark of its own. Works on the
+running asyncio loop, without OCC: whoever drives it calls `begin`, `step` again and again, then
+`end`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ STEP_S = 0.1
 # How long the end of a run waits for somebody to take data when nobody is connected.
 LOST_PATIENCE_S = 0.3
 UNFINISHED = "the run has not ended"
+WENT_AWAY = "it went away without an end of the run, and came back"
 
 
 class Flow(Protocol):
@@ -36,7 +39,8 @@ class Flow(Protocol):
         run."""
 
     async def end(self) -> list[Tally]:
-        """The run ends: see the data through, and account for it, one tally for each source."""
+        """The run ends: see the data through, and account for it, one tally for each source and
+        each time that it took part."""
 
 
 class Channels:
@@ -146,6 +150,8 @@ class Relay:
         self._output = output
         self._run = 0
         self._tallies: dict[str, Tally] = {}
+        # Earlier parts of sources that have come back.
+        self._parts: list[Tally] = []
         # The peer that brings a source, and the peers that have ended the run of some source.
         self._carrier: dict[str, int] = {}
         self._marked: set[int] = set()
@@ -156,6 +162,7 @@ class Relay:
         """See `Flow`."""
         self._run = run
         self._tallies = {}
+        self._parts = []
         self._carrier = {}
         self._marked = set()
         self._wrong = []
@@ -183,7 +190,7 @@ class Relay:
         await self._close_run(tallies)
         if self._wrong:
             raise TransitionFailed(f"run {self._run}: {'; '.join(self._wrong)}")
-        return tallies
+        return sorted([*self._parts, *tallies], key=lambda tally: tally.source)
 
     async def _close_run(self, tallies: list[Tally]) -> None:
         """Tell people, and those behind, what will not come any more."""
@@ -225,11 +232,18 @@ class Relay:
         """Count a message; False for one that goes no further: of another run, or of nobody."""
         if message.run != self._run:
             return False
+        # A peer may have more to bring after the end of what it brought first.
+        self._marked.discard(peer)
         if isinstance(message, EndOfRun):
             self._marked.add(peer)
             if not message.source:
                 return False
         tally = self._tallies.get(message.source)
+        if tally is not None and _begins_anew(tally, message):
+            if tally.missing == UNFINISHED:
+                tally.missing = WENT_AWAY
+            self._parts.append(tally)
+            tally = None
         if tally is None:
             tally = Tally(message.source, self._run, missing=UNFINISHED)
             self._tallies[message.source] = tally
@@ -244,6 +258,14 @@ class Relay:
                 f"{message.sha256}, but {tally.blocks} came with {tally.sha256}"
             )
         return True
+
+
+def _begins_anew(tally: Tally, message: Block | EndOfRun) -> bool:
+    """True where a source has left the run and come back."""
+    if tally.missing != UNFINISHED:
+        return True
+    count = message.number - 1 if isinstance(message, Block) else message.blocks
+    return count == 0 and tally.blocks > 0
 
 
 async def _hand_over(output: Channel, mark: EndOfRun) -> bool:
