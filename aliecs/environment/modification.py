@@ -186,13 +186,16 @@ class Modifier:
             for request, task in zip(await assembly.requests(roles), lost, strict=True)
         ]
         plan = Plan(environment.id, environment, requests, assembly.build_commands)
-        failures = await roster.deploy(plan)
+        try:
+            failures = await roster.deploy(plan)
+        finally:
+            # Those that have a successor, also where it was interrupted.
+            roster.release([t for t in lost if environment.task_of(_role_of(t)) is not t])
         places = {task.role_path: task for task in lost}
         for failure in failures:
             if failure.request.traits.critical:
                 raise self._no_place(failure, places[failure.request.role_path])
             environment.warn(f"task not launched again, not critical: {failure}")
-        roster.release([task for task in lost if environment.task_of(_role_of(task)) is not task])
         await self._wait_for(roles)
 
     async def _wait_for(self, roles: Sequence[TaskRole]) -> None:

@@ -333,8 +333,10 @@ class ExclusionTests(TestCase):
         await house.exclude(environment, "w.one")
         source = self.task(environment, "w.one.source")
         (port,) = (int(e.address.rpartition(":")[2]) for e in source.endpoints.values())
-        house.backend.end(source.id, MesosState.TASK_FAILED, "killed by SIGKILL")
-        await house.until(lambda: not source.living)
+        sink = self.task(environment, "w.one.sink")
+        for task in (source, sink):
+            house.backend.end(task.id, MesosState.TASK_FAILED, "killed by SIGKILL")
+        await house.until(lambda: not source.living and not sink.living)
         house.backend._ports["host1"].add(port)
         with self.assertRaisesRegex(
             TransitionFailed,
@@ -345,6 +347,8 @@ class ExclusionTests(TestCase):
         self.assertIs(environment.state, S.RUNNING)
         house.backend._ports["host1"].discard(port)
         await house.include(environment, "w.one")
+        # Of those that died nobody is left.
+        self.assertEqual(len(house.roster.tasks()), len(environment.tasks()))
 
     async def test_tasks_that_do_not_stop_keep_nothing(self) -> None:
         house = await self.make(options=Options(transition_timeout_s=0.2))
