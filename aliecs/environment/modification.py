@@ -120,8 +120,9 @@ class Modifier:
             bound = environment.bound_tasks()
             properties = await Assembly(environment).properties(tasks, bound)
             timeout_s = facilities.options.configure_timeout_s
+            # All have answered before anything is taken back.
             outcome = await self.work.send(
-                CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s
+                CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s, True
             )
             self._look(CONFIGURE.event, outcome)
             failed = [failure.task for failure in outcome.failures]
@@ -131,7 +132,8 @@ class Modifier:
             environment.streams.join(tasks)
             # This run is counted already.
             told = run.start_arguments(environment, max(0, run.cleanup_count(environment) - 1))
-            self._look(START.event, await self.work.send(START, tasks, lambda task: told))
+            outcome = await self.work.send(START, tasks, lambda task: told, waits_for_all=True)
+            self._look(START.event, outcome)
         for task in self._tasks(leaves):
             role = task.role
             if task.critical and isinstance(role, TaskRole):
