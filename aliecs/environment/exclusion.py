@@ -108,7 +108,8 @@ class Exclusions:
         chosen = list(found.values())
         if event is Event.EXCLUDE:
             # What is below another one goes with it.
-            chosen = [role for role in chosen if not any(a in chosen for a in role.ancestors())]
+            together = frozenset(chosen)
+            chosen = [role for role in chosen if together.isdisjoint(role.ancestors())]
         for role in chosen:
             if event is Event.INCLUDE:
                 self._refuse_held(role, chosen)
@@ -207,6 +208,7 @@ class Exclusions:
         """Detectors of which no role is there."""
         if not self._exclusions and not leaving:
             return frozenset()
+        returning, leaving = frozenset(returning), frozenset(leaving)
         return frozenset(
             name
             for name, leaves in self._leaves_of_detectors(root).items()
@@ -227,6 +229,7 @@ def is_out(
 
 def task_roles(roles: Sequence[Role], returning: Collection[Role] = ()) -> list[TaskRole]:
     """The leaves with tasks at or below roles, but for those that other exclusions hold."""
+    returning = frozenset(returning)
     leaves = dict.fromkeys(leaf for role in roles for leaf in role.of_kind(TaskRole))
     return [leaf for leaf in leaves if not is_out(leaf, returning)]
 

@@ -120,8 +120,9 @@ class Modifier:
             bound = environment.bound_tasks()
             properties = await Assembly(environment).properties(tasks, bound)
             timeout_s = facilities.options.configure_timeout_s
+            # All have answered before anything is taken back.
             outcome = await self.work.send(
-                CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s
+                CONFIGURE, tasks, lambda task: properties.get(task.id, {}), timeout_s, True
             )
             self._look(CONFIGURE.event, outcome)
             failed = [failure.task for failure in outcome.failures]
@@ -131,7 +132,8 @@ class Modifier:
             environment.streams.join(tasks)
             # This run is counted already.
             told = run.start_arguments(environment, max(0, run.cleanup_count(environment) - 1))
-            self._look(START.event, await self.work.send(START, tasks, lambda task: told))
+            outcome = await self.work.send(START, tasks, lambda task: told, waits_for_all=True)
+            self._look(START.event, outcome)
         for task in self._tasks(leaves):
             role = task.role
             if task.critical and isinstance(role, TaskRole):
@@ -186,13 +188,16 @@ class Modifier:
             for request, task in zip(await assembly.requests(roles), lost, strict=True)
         ]
         plan = Plan(environment.id, environment, requests, assembly.build_commands)
-        failures = await roster.deploy(plan)
+        try:
+            failures = await roster.deploy(plan)
+        finally:
+            # Those that have a successor, also where it was interrupted.
+            roster.release([t for t in lost if environment.task_of(_role_of(t)) is not t])
         places = {task.role_path: task for task in lost}
         for failure in failures:
             if failure.request.traits.critical:
                 raise self._no_place(failure, places[failure.request.role_path])
             environment.warn(f"task not launched again, not critical: {failure}")
-        roster.release([task for task in lost if environment.task_of(_role_of(task)) is not task])
         await self._wait_for(roles)
 
     async def _wait_for(self, roles: Sequence[TaskRole]) -> None:

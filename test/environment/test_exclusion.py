@@ -333,8 +333,10 @@ class ExclusionTests(TestCase):
         await house.exclude(environment, "w.one")
         source = self.task(environment, "w.one.source")
         (port,) = (int(e.address.rpartition(":")[2]) for e in source.endpoints.values())
-        house.backend.end(source.id, MesosState.TASK_FAILED, "killed by SIGKILL")
-        await house.until(lambda: not source.living)
+        sink = self.task(environment, "w.one.sink")
+        for task in (source, sink):
+            house.backend.end(task.id, MesosState.TASK_FAILED, "killed by SIGKILL")
+        await house.until(lambda: not source.living and not sink.living)
         house.backend._ports["host1"].add(port)
         with self.assertRaisesRegex(
             TransitionFailed,
@@ -345,6 +347,38 @@ class ExclusionTests(TestCase):
         self.assertIs(environment.state, S.RUNNING)
         house.backend._ports["host1"].discard(port)
         await house.include(environment, "w.one")
+        # Of those that died nobody is left.
+        self.assertEqual(len(house.roster.tasks()), len(environment.tasks()))
+
+    async def including(self) -> tuple[House, Environment, Deferred[Any]]:
+        """An inclusion whose tasks do not answer to START."""
+        house, environment = await self.running()
+        await house.exclude(environment, "w.one")
+        self.behaviour.silent = {"START"}
+        wanted = ModificationRequest((Modification(Event.INCLUDE, (target("w.one"),)),), ME)
+        operation = house.manager.modify(environment.id, wanted)
+        await house.until(lambda: self.told(environment, "w.one.sink")[-1] == "START")
+        # Its detector is taken from the beginning on.
+        self.assertEqual(environment.detectors(), ["ITS", "TST"])
+        return house, environment, Deferred.fromCoroutine(operation.wait())
+
+    async def test_an_inclusion_that_an_error_interrupts(self) -> None:
+        house, environment, waiting = await self.including()
+        sink, task = (self.task(environment, path) for path in ("w.one.sink", "w.three"))
+        house.backend.end(task.id, MesosState.TASK_FAILED, "exit code 1")
+        await house.until(lambda: environment.state is S.ERROR)
+        self.assertEqual(environment.detectors(), ["ITS"])
+        self.assertEqual(len(environment.exclusions.all()), 1)
+        await house.until(lambda: sink.state is State.STANDBY)
+        failure = self.failureResultOf(waiting, TransitionFailed)
+        self.assertIn("INCLUDE aborted: interrupted by GO_ERROR", failure.getErrorMessage())
+
+    async def test_an_inclusion_that_a_destruction_interrupts(self) -> None:
+        house, environment, waiting = await self.including()
+        await house.destroy(environment, force=True)
+        failure = self.failureResultOf(waiting, TransitionFailed)
+        self.assertIn("INCLUDE aborted: destroyed by tester", failure.getErrorMessage())
+        self.assertEqual(house.roster.tasks(), [])
 
     async def test_tasks_that_do_not_stop_keep_nothing(self) -> None:
         house = await self.make(options=Options(transition_timeout_s=0.2))
