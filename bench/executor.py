@@ -36,8 +36,9 @@ from aliecs.protocol.message import (
     TransitionCommand,
     target,
 )
-from test.executor.test_executor import SAMPLE, free_port
+from test.executor.test_executor import SAMPLE
 from test.executor.test_mesos import EXECUTOR, FRAMEWORK, SOURCES, Above
+from test.ports import free_port
 from test.standin.mesos.agent import Agent
 from test.standin.mesos.pace import Pace, Times
 

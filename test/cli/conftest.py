@@ -13,7 +13,7 @@ import pytest
 from aliecs.occ.blocking import BlockingOccClient
 from aliecs.occ.codec import Codec
 from aliecs.txgrpc.blocking import BlockingChannel
-from test.occ.test_example_tasks import free_ports
+from test.ports import free_ports
 from test.standin.install import install
 
 PEANUT = [sys.executable, "-c", "from aliecs.cli.peanut import main; main()"]

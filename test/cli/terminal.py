@@ -44,7 +44,9 @@ class Terminal:
         self.raw = b""
         self.resize(80, rows)
         self._before = termios.tcgetattr(self._slave)
-        usual = {key: text for key, text in os.environ.items() if key != "OCC_CONTROL_PORT"}
+        # Those of the size would hold it, whatever the terminal says.
+        unwanted = ("OCC_CONTROL_PORT", "COLUMNS", "LINES")
+        usual = {key: text for key, text in os.environ.items() if key not in unwanted}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *arguments],
             stdin=self._slave,

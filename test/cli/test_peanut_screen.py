@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,19 +137,11 @@ def test_what_others_do_is_seen(direct: Running, open_screen: Open) -> None:
     assert direct.peanut("-mode", "direct", "transition", "STANDBY", "CONFIGURED").returncode == 0
     screen.see_state("CONFIGURED")
     screen.resize(110, 40)
-
-    told_s = time.monotonic()
-
-    def has_new_size() -> bool:
-        nonlocal told_s
-        if time.monotonic() > told_s + 3:
-            # One that comes at a bad moment is passed over, as in other programs of this kind.
-            told_s = time.monotonic()
-            screen.process.send_signal(signal.SIGWINCH)
-        lines = screen.text.splitlines()
-        return lines[-1].startswith(" n reconnect") and max(map(len, lines)) == 110
-
-    screen.wait(has_new_size, "the new size")
+    screen.wait(
+        lambda: screen.text.splitlines()[-1].startswith(" n reconnect")
+        and max(map(len, screen.text.splitlines())) == 110,
+        "the new size",
+    )
     screen.see_state("CONFIGURED")
     screen.process.send_signal(signal.SIGTERM)
     assert screen.end() == 128 + signal.SIGTERM

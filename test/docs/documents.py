@@ -18,7 +18,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from test.end_to_end.core import BIN, MARK, RunningCore, outer_environment
-from test.occ.test_example_tasks import free_ports
+from test.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

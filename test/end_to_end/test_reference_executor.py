@@ -24,8 +24,8 @@ from twisted.internet.threads import deferToThread
 from aliecs.txgrpc.status import RpcError
 from test.end_to_end.mesos_case import MesosCoreCase
 from test.end_to_end.workflows import BASE, PUPPET_PROGRAM, task_class, workflow
-from test.executor.test_executor import free_port
 from test.executor.watching import wait_until
+from test.ports import free_port
 from test.standin import fairmq
 from test.standin.reference import executor as reference
 from test.standin.reference.core import ReferenceCore

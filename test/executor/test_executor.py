@@ -8,7 +8,6 @@ import json
 import os
 import pwd
 import signal
-import socket
 import sys
 from typing import Any
 
@@ -38,6 +37,7 @@ from aliecs.protocol.message import (
 )
 from test.executor.test_agent import FakeTransport
 from test.executor.watching import MARK, ProcessTestCase, alive, read_pid, wait_until
+from test.ports import free_port
 from test.standin.fault import VARIABLE
 from test.standin.install import install
 
@@ -93,12 +93,6 @@ CHANNEL = {
     "chans.data.0.type": "pull",
     "chans.data.0.transport": "default",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @functools.cache

@@ -32,8 +32,9 @@ from aliecs.protocol.message import (
     decode_executor_message,
     target,
 )
-from test.executor.test_executor import ENVIRONMENT, SAMPLE, free_port
+from test.executor.test_executor import ENVIRONMENT, SAMPLE
 from test.executor.watching import MARK, ProcessTestCase, alive, wait_until
+from test.ports import free_port
 from test.standin.mesos.agent import Agent
 from test.standin.mesos.executor import Executor
 from test.standin.mesos.pace import Pace, Times

@@ -14,8 +14,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 import aliecs
-from test.executor.test_executor import CHANNEL, SAMPLE, free_port
+from test.executor.test_executor import CHANNEL, SAMPLE
 from test.executor.watching import MARK, ProcessTestCase, wait_until
+from test.ports import free_port
 from test.standin import fairmq
 from test.standin.mesos.cluster import Cluster
 from test.standin.mesos.pace import Times

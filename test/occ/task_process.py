@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from aliecs.occ.client import Codec, OccClient, TransitionResult
-from test.occ.test_process import free_port
+from test.ports import free_port
 
 DEADLINE_S = 20.0
 

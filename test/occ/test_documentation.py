@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from aliecs.txgrpc.blocking import BlockingChannel
-from test.occ.test_example_tasks import free_ports
+from test.ports import free_ports
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "tasks.md").read_text()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,17 +17,7 @@ from twisted.trial.unittest import TestCase
 
 from aliecs.occ.client import Codec, DeviceEventType, OccClient, TransitionResult
 from test.folder import temporary_folder
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+from test.ports import free_ports
 
 
 def channel(name: str, address: str, method: str, direction: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from aliecs.occ.client import DeviceEventType
 from test.occ.task_process import TaskProcess
-from test.occ.test_process import free_port
+from test.ports import free_port
 
 
 class Meters:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -20,6 +19,7 @@ from twisted.trial.unittest import TestCase
 from aliecs.occ.client import Codec, DeviceEventType, OccClient, OccError
 from aliecs.occ.process import options
 from test.folder import temporary_folder
+from test.ports import free_port
 
 PROGRAM = textwrap.dedent(
     """
@@ -43,12 +43,6 @@ PROGRAM = textwrap.dedent(
     run(Sample("sample"))
     """
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ProcessTests(TestCase):

@@ -70,7 +70,7 @@ class RemoteTests(TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.place = Path(folder.name)
-        limit_network_waits(1.0)
+        limit_network_waits(4.0)
         self.addCleanup(limit_network_waits, 20.0)
 
     def clone(self, url: str, timeout_s: float = 20.0, ssh_key: str = "") -> Clone:

@@ -22,7 +22,8 @@ from aliecs.protocol.protos.occ_pb2 import (
 from aliecs.txgrpc.client import Channel
 from aliecs.txgrpc.status import RpcError
 from test.folder import temporary_folder
-from test.occ.test_example_tasks import channel, free_ports, pause
+from test.occ.test_example_tasks import channel, pause
+from test.ports import free_ports
 from test.standin.fault import Fault, fault_of
 from test.standin.install import install
 
