@@ -58,9 +58,9 @@ $(TEST_STAMP): $(STAMP)
 # what events do with Kafka.
 bench: $(TEST_STAMP) test-tools
 	$(BIN)/python -m bench.twenty_environments
-	$(BIN)/python bench/large_environment.py --tasks 1000
-	$(BIN)/python bench/large_environment.py --tasks 10000
-	$(BIN)/python bench/large_environment.py --tasks 100000
+	$(BIN)/python -m bench.large_environment --tasks 1000
+	$(BIN)/python -m bench.large_environment --tasks 10000
+	$(BIN)/python -m bench.large_environment --tasks 100000
 	$(BIN)/python -m bench.placement
 	$(BIN)/python -m bench.real_tasks
 	$(BIN)/python -m bench.real_tasks --mesos

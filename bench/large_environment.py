@@ -1,6 +1,6 @@
 """One large environment on simulated hosts: what each task costs the core.
 
-    python bench/large_environment.py [--tasks 10000] [--tasks-per-host 100] [--kafka HOST:PORT]
+    python -m bench.large_environment [--tasks 10000] [--tasks-per-host 100] [--kafka HOST:PORT]
 
 Everything of the core but processes and faces: loading from a git repository, placement,
 deployment, transitions, journal, events, with every message to and from a task as the bytes of the
@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import gc
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -48,6 +47,7 @@ from aliecs.journal import Journal  # noqa: E402
 from aliecs.protocol.identifier import IdentifierGenerator  # noqa: E402
 from aliecs.repository.manager import Repositories  # noqa: E402
 from aliecs.task.roster import Roster  # noqa: E402
+from test.end_to_end.core import make_repository  # noqa: E402
 
 TICK_S = 0.01
 WORKFLOW = """\
@@ -74,19 +74,8 @@ reactor: Any = installed_reactor
 def repository(folder: Path, hosts: int, tasks_per_host: int) -> Path:
     """A git repository with the workflow."""
     place = folder / "large"
-    for name, text in (
-        ("workflows/large.yaml", WORKFLOW.format(hosts=hosts, tasks_per_host=tasks_per_host)),
-        ("tasks/process.yaml", TASK),
-    ):
-        (place / name).parent.mkdir(parents=True)
-        (place / name).write_text(text)
-    author = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
-    for command in (
-        ["init", "-q", "-b", "main"],
-        ["add", "."],
-        [*author, "commit", "-qm", "large"],
-    ):
-        subprocess.run(["git", "-C", str(place), *command], check=True)
+    workflow = WORKFLOW.format(hosts=hosts, tasks_per_host=tasks_per_host)
+    make_repository(place, {"workflows/large.yaml": workflow, "tasks/process.yaml": TASK})
     return place
 
 

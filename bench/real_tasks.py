@@ -29,6 +29,7 @@ from attrs import frozen
 
 from aliecs.protocol.protos import o2control_pb2
 from bench.core import MARK, START_DEADLINE_S, running_core
+from test.end_to_end.core import make_repository
 
 HOSTS = ("host1", "host2")
 DEADLINE_S = 300.0
@@ -63,12 +64,7 @@ def repository(folder: Path, sizes: Sequence[int]) -> Path:
     place = folder / "idle"
     files = {f"workflows/idle-{size}.yaml": WORKFLOW.format(tasks=size) for size in sizes}
     files["tasks/idle.yaml"] = TASK.format(program=program)
-    for name, text in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(text)
-    author = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
-    for command in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-qm", "idle"]):
-        subprocess.run(["git", "-C", str(place), *command], check=True)
+    make_repository(place, files)
     return place
 
 
