@@ -47,6 +47,10 @@ def payload(
     return json.dumps(content, separators=(",", ":")).encode()
 
 
+OFFERS_S = 3.0
+"""After so long, in the cluster's own time, all offers are new."""
+
+
 class ReferenceCoreCase(ProcessTestCase):
     """A cluster of one agent, and one core of the reference."""
 
@@ -86,6 +90,9 @@ class ReferenceCoreCase(ProcessTestCase):
         for executor in executors:
             executor.container.signal(signal.SIGTERM)
         await wait_until(lambda: not any(one.container.is_running for one in executors), 20)
+        await wait_until(lambda: not any(agent.executors for agent in self.cluster.agents), 20)
+        # Offers that were made before still name them.
+        await self.cluster.sleep(OFFERS_S)
 
     @property
     def log(self) -> str:
