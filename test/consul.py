@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from test import tools
+from test.ports import free_ports
 
 _START_S = 60.0
 
@@ -35,7 +35,7 @@ class ConsulServer:
 
     def __init__(self, *arguments: str) -> None:
         self.arguments = arguments
-        self.port, *self._others = _free_ports(5)
+        self.port, *self._others = free_ports(5)
         self.address = f"127.0.0.1:{self.port}"
         self.token = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -110,12 +110,3 @@ def shared_consul() -> ConsulServer:
         _shared.append(server)
     _shared[0].empty()
     return _shared[0]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

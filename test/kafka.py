@@ -22,6 +22,7 @@ from kafka.errors import KafkaError
 
 from aliecs.protocol.protos import events_pb2
 from test import tools
+from test.ports import free_ports
 
 START_S = 60.0
 
@@ -73,7 +74,7 @@ class KafkaServer:
     """One broker that is its own controller."""
 
     def __init__(self) -> None:
-        self.port, self._controller = _free_ports(2)
+        self.port, self._controller = free_ports(2)
         self.address = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._kept = tempfile.TemporaryDirectory(prefix="kafka-")
@@ -225,12 +226,3 @@ def shared_kafka() -> KafkaServer:
 def prefix() -> str:
     """A word that nobody has used in this broker, to begin keys and ids with."""
     return uuid4().hex[:8]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

@@ -14,7 +14,7 @@ Nothing of this is kept for longer than the order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from attrs import define, field, frozen
@@ -302,11 +302,6 @@ class Commander:
         """The task ended: it will not answer any more."""
         for order in self._waiting_for(task):
             order.fail(task, reason)
-
-    def give_up(self, tasks: Iterable[Task], reason: str) -> None:
-        """Somebody else decided that these orders are over."""
-        for task in tasks:
-            self.ended(task, reason)
 
     # --- inside ----------------------------------------------------------------------------
 

@@ -318,25 +318,17 @@ def _place(
 def _wanted(index: int, request: DeploymentRequest) -> WantedTask:
     wants = request.task_class.wants
     berth = request.berth
-    if berth is not None:
-        return WantedTask(
-            key=index,
-            constraints=request.constraints,
-            cpus=wants.cpus,
-            memory_mb=wants.memory_mb,
-            static_ports=wants.ports,
-            control_port=request.control_mode.is_controllable,
-            host=berth.host,
-            own_ports=berth.channel_ports,
-        )
+    new_ports = sum(1 for channel in request.inbound if channel.addressing == "tcp")
     return WantedTask(
         key=index,
         constraints=request.constraints,
         cpus=wants.cpus,
         memory_mb=wants.memory_mb,
         static_ports=wants.ports,
-        channel_ports=sum(1 for channel in request.inbound if channel.addressing == "tcp"),
+        channel_ports=new_ports if berth is None else 0,
         control_port=request.control_mode.is_controllable,
+        host="" if berth is None else berth.host,
+        own_ports=() if berth is None else berth.channel_ports,
     )
 
 
