@@ -126,4 +126,4 @@ def apricot_routes():  # type: ignore[no-untyped-def]
 
 def routes():  # type: ignore[no-untyped-def]
     """The routes of REST; nothing behind them is needed to match."""
-    return Rest(*[None] * 6).app.url_map  # type: ignore[arg-type]
+    return Rest(None).app.url_map  # type: ignore[arg-type]
