@@ -7,7 +7,6 @@ each fault, and looked at again.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,11 +15,17 @@ from typing import Any
 
 from attrs import define, field, frozen
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 from OpenSSL import SSL, crypto
-from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.ssl import Certificate as TwistedCertificate
+from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from aliecs.errors import SettingsError
 
@@ -94,7 +99,7 @@ class Certificates:
         seen = []
         for setting, path in self._paths():
             try:
-                found = os.stat(path)
+                found = path.stat()
             except OSError as error:
                 raise SettingsError(f"{setting}: {path}: {error.strerror}") from error
             seen.append((found.st_mtime_ns, found.st_size, found.st_ino))
@@ -123,6 +128,7 @@ class Certificates:
         return Pem(texts["tlsCertificate"], texts["tlsKey"], authorities, ends)
 
 
+@implementer(IOpenSSLContextFactory)
 class ContextFactory:
     """What Twisted takes for a port with TLS: every connection gets what is in force."""
 
@@ -132,7 +138,7 @@ class ContextFactory:
         self._made: tuple[Pem, SSL.Context] | None = None
 
     def getContext(self) -> SSL.Context:  # noqa: N802
-        """See `twisted.internet.ssl.ContextFactory`."""
+        """See `IOpenSSLContextFactory`."""
         pem = self._certificates.pem
         if self._made is None or self._made[0] is not pem:
             self._made = (pem, self._context(pem))
@@ -149,10 +155,7 @@ class ContextFactory:
                 TwistedCertificate(crypto.X509.from_cryptography(one))
                 for one in x509.load_pem_x509_certificates(pem.authorities)
             ]
-            client = {
-                "trustRoot": trustRootFromCertificates(roots),
-                "requireCertificate": self._needs_client_certificate,
-            }
+            client = {"trustRoot": trustRootFromCertificates(roots)}
         options = CertificateOptions(
             privateKey=crypto.PKey.from_cryptography_key(load_pem_private_key(pem.key, None)),  # type: ignore[arg-type]
             certificate=chain[0],
@@ -161,6 +164,9 @@ class ContextFactory:
             **client,
         )
         context: SSL.Context = options.getContext()
+        if pem.authorities is not None and not self._needs_client_certificate:
+            # Twisted's options know only clients that have to show one.
+            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_CLIENT_ONCE)
         # Sessions are told apart by it where clients show certificates.
         context.set_session_id(b"aliecs")
         return context

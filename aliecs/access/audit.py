@@ -64,9 +64,7 @@ class Audit:
     def entry(self, request: Message | None = None, **values: Any) -> AuditEntry:
         """A line that is not written yet."""
         text = _text_of(request) if request is not None else ""
-        return AuditEntry(
-            id=self.identifiers.new(), time_ms=self.now_ms(), request=text, **values
-        )
+        return AuditEntry(id=self.identifiers.new(), time_ms=self.now_ms(), request=text, **values)
 
     def begun(self, entry: AuditEntry) -> None:
         """Write it: it is being done."""

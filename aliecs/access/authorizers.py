@@ -46,7 +46,10 @@ class TrustedClients:
     name: str = field(default="trusted clients", init=False)
 
     async def recognise(self, credentials: Credentials) -> Caller | None:
-        """See `IAuthorizer`. A certificate counts more than an address."""
+        """See `IAuthorizer`. A certificate counts more than an address; neither helps whoever shows
+        a token that nobody knows."""
+        if credentials.bearer:
+            return None
         for client in self.clients:
             if client.certificate and client.certificate in credentials.certificate:
                 return _trusted(client, client.certificate, f"certificate {client.certificate}")
@@ -84,6 +87,8 @@ class AnonymousReaders:
 
     async def recognise(self, credentials: Credentials) -> Caller | None:
         """See `IAuthorizer`."""
+        if credentials.bearer:
+            return None
         return Caller("anonymous", way="nothing was shown")
 
 

@@ -137,7 +137,12 @@ class Locks:
         return await self._change(change)
 
     async def hand_over(
-        self, detectors: Sequence[str], caller: Caller, to: str, reason: str = "", force: bool = False
+        self,
+        detectors: Sequence[str],
+        caller: Caller,
+        to: str,
+        reason: str = "",
+        force: bool = False,
     ) -> Sequence[str]:
         """Give locks to somebody else, who is known by a name only. Raises `LockTaken` where the
         caller does not have them, and as `take` does."""
@@ -146,7 +151,7 @@ class Locks:
             missing = [
                 name
                 for name in detectors
-                if (lock := locks.get(name)) is None or self._is_over(lock) or not lock.is_of(caller)
+                if (lock := locks.get(name)) is None or not lock.is_of(caller)
             ]
             if missing and not force:
                 raise LockTaken(

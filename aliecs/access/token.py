@@ -9,7 +9,6 @@ one that cannot be understood leaves the last good one in force and is told loud
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 import time
@@ -151,7 +150,7 @@ class TokenFile:
 
     def _look(self) -> tuple[int, ...]:
         try:
-            found = os.stat(self.path)
+            found = self.path.stat()
         except OSError as error:
             self._seen = ()
             raise SettingsError(

@@ -1,4 +1,4 @@
-"""The locks of detectors, the session of a caller and the audit, as `aliecs.v1.Control` has them."""
+"""The locks of detectors, the session of a caller and the audit, as `aliecs.v1` has them."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from aliecs.access.audit import Audit, AuditEntry
 from aliecs.access.gate import Gate
 from aliecs.api.core import OPERATION_ID, Core
+from aliecs.api.request import REASON
 from aliecs.environment.environment import Environment
 from aliecs.environment.machine import EnvironmentState
 from aliecs.errors import AliecsError
@@ -29,8 +30,6 @@ from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.status import ERROR_CODE
 
-REASON = "aliecs-reason"
-"""Metadata: why something is asked for, where the request has no field for it."""
 WARNING = "aliecs-warning"
 """Trailing metadata: what was let pass, and would not be where locks are enforced."""
 LONGEST_REASON = 1000
@@ -64,9 +63,7 @@ def _named(core: Core, request: Any) -> Environment | None:
     return known_environment(core, getattr(request, name)) if name else None
 
 
-def _check_environment(
-    gate: Gate, core: Core, request: Any, call: ServerCall, what: str
-) -> None:
+def _check_environment(gate: Gate, core: Core, request: Any, call: ServerCall, what: str) -> None:
     environment = _named(core, request)
     if environment is not None:
         check_detectors(gate, call, environment.concerned_detectors(), what)
@@ -87,15 +84,14 @@ def _check_destruction(
     if request.force:
         caller = caller_of(call)
         if environment.state is not EnvironmentState.ERROR:
-            gate.check_role(caller, Role.ADMIN, f"killing an environment in {environment.state.value}")
+            killing = f"killing an environment in {environment.state.value}"
+            gate.check_role(caller, Role.ADMIN, killing)
         if caller.role is Role.ADMIN and reason_of(request, call):
             return
     check_detectors(gate, call, environment.concerned_detectors(), what)
 
 
-def _check_operation(
-    gate: Gate, core: Core, request: Any, call: ServerCall, what: str
-) -> None:
+def _check_operation(gate: Gate, core: Core, request: Any, call: ServerCall, what: str) -> None:
     """An operation may be given up by whoever asked for it, and by whom its environment is."""
     operations = core.manager.facilities.operations.all()
     operation = next((one for one in operations if one.id == request.id), None)
@@ -199,9 +195,7 @@ def user_of(call: ServerCall) -> User:
     return User(externalId=number, name=caller.name)
 
 
-def check_detectors(
-    gate: Gate, call: ServerCall, detectors: Collection[str], what: str
-) -> None:
+def check_detectors(gate: Gate, call: ServerCall, detectors: Collection[str], what: str) -> None:
     """The caller may act on all these detectors. Raises `Forbidden`; a lock that is missing where
     locks are not enforced is told with the answer."""
     caller = caller_of(call)
@@ -322,8 +316,11 @@ async def _audited(audit: Audit, entry: AuditEntry, work: Any, call: ServerCall)
     except BaseException as problem:
         # Also a client that went away: what it began goes on.
         audit.ended(
-            entry, "left" if not isinstance(problem, Exception) else "internal",
-            type(problem).__name__, _operation(call), _warning(call),
+            entry,
+            "left" if not isinstance(problem, Exception) else "internal",
+            type(problem).__name__,
+            _operation(call),
+            _warning(call),
         )
         raise
     code = str(call.trailing.get(ERROR_CODE, ""))

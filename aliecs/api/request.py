@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from twisted.web.server import Request
 
 from aliecs.errors import InvalidInput
+from aliecs.interfaces import Credentials
+from aliecs.tls import names_in
 from aliecs.txgrpc.route import ServerCall
 
 LONGEST_BODY = 4 * 1024 * 1024
+REASON = "aliecs-reason"
+"""The header, and the metadata of gRPC, with why something is asked for."""
+REASON_ATTRIBUTE = "reason"
+"""The attribute of a request with what the field `reason` of its body says."""
+CALLER = "caller"
+"""The attribute of a request that says who calls, as soon as somebody has found out."""
+SESSION = b"aliecs_session"
+"""The cookie of a browser that somebody has logged in with."""
 
 
 def call_of(request: Request) -> ServerCall:
@@ -20,9 +31,48 @@ def call_of(request: Request) -> ServerCall:
     return ServerCall(
         path=path_of(request),
         peer=f"{getattr(client, 'host', '')}:{getattr(client, 'port', '')}",
-        metadata={},
+        metadata={REASON: _reason(request)},
         remaining_s=None,
+        caller=getattr(request, CALLER, None),
     )
+
+
+def _reason(request: Request) -> str:
+    """Why it is asked for: the field of the body, the parameter of the query, or a header."""
+    given = getattr(request, REASON_ATTRIBUTE, "") or "".join(arguments(request, "reason")[-1:])
+    header = request.getHeader(REASON.encode()) or b""
+    return str(given or header.decode("utf-8", "replace"))
+
+
+def credentials_of(request: Request) -> Credentials:
+    """What a request brings along to be recognised by."""
+    client = request.getClientAddress()
+    header = (request.getHeader(b"authorization") or b"").decode("utf-8", "replace")
+    scheme, _, token = header.partition(" ")
+    return Credentials(
+        address=getattr(client, "host", "") or "",
+        certificate=_certificate(request),
+        bearer=token.strip() if scheme.lower() == "bearer" else header,
+        session=(request.getCookie(SESSION) or b"").decode("ascii", "replace"),
+        ticket="".join(arguments(request, "ticket")[-1:]),
+    )
+
+
+def _certificate(request: Request) -> Sequence[str]:
+    transport: Any = getattr(request.channel, "transport", None)
+    if not request.isSecure() or not hasattr(transport, "getPeerCertificate"):
+        return ()
+    shown = transport.getPeerCertificate()
+    return () if shown is None else tuple(names_in(shown.to_cryptography()))
+
+
+def is_foreign(request: Request) -> bool:
+    """A browser says where its page came from; True for pages that are not ours."""
+    origin = request.getHeader(b"origin")
+    if not origin:
+        return False
+    host = (request.getHeader(b"host") or b"").decode("ascii", "replace")
+    return urlsplit(origin.decode("ascii", "replace")).netloc != host
 
 
 def path_of(request: Request) -> str:
@@ -42,8 +92,15 @@ def remember_operation(request: Request, operation_id: str) -> None:
     request.setHeader(b"Location", f"/api/v1/operations/{operation_id}".encode())
 
 
-def problem_answer(request: Request, status: int, title: str, detail: str, code: str) -> bytes:
-    """Answer with what went wrong, as problem+json."""
+def problem_answer(
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    more: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Answer with what went wrong, as problem+json; `more` are members beyond the usual."""
     location = request.responseHeaders.getRawHeaders(b"location", [])
     value = {
         "type": f"urn:aliecs:problem:{code}",
@@ -52,6 +109,7 @@ def problem_answer(request: Request, status: int, title: str, detail: str, code:
         "detail": detail,
         "message": detail,
         "code": code,
+        **(more or {}),
     }
     if location:
         value["operation_id"] = location[0].decode().rsplit("/", 1)[-1]

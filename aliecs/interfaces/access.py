@@ -105,5 +105,5 @@ class IAuthorizer(Interface):
     name: str = Attribute("what it is called, for people")
 
     def recognise(credentials: Credentials) -> Awaitable[Caller | None]:
-        """Coroutine. The caller; None where these credentials have nothing for this authorizer. Raises
-        `Unauthenticated` for credentials that are meant for it and wrong."""
+        """Coroutine. The caller; None where these credentials have nothing for this authorizer.
+        Raises `Unauthenticated` for credentials that are meant for it and wrong."""

@@ -7,7 +7,7 @@ dialect with paths and encodings of its own are the same thing to the server.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, frozen
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -15,7 +15,10 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from aliecs.errors import NotImplementedYet
-from aliecs.interfaces import Caller
+
+if TYPE_CHECKING:
+    # Tasks need none of it, and are to stay small.
+    from aliecs.interfaces import Caller
 
 
 @define

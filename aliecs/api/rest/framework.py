@@ -10,7 +10,9 @@ from aliecs.api.rest.face import Face
 from aliecs.api.rest.route import Content, Section
 from aliecs.protocol.protos import o2control_pb2
 
-HEALTH = Section("health", "For supervisors of the process, and for Prometheus.", base="")
+HEALTH = Section(
+    "health", "For supervisors of the process, and for Prometheus.", base="", anyone=True
+)
 FRAMEWORK = Section("framework", "What the core is, and whom it works with.")
 
 _READY = Content(

@@ -27,7 +27,7 @@ from attrs import define, field, frozen
 from google.protobuf.message import Message
 from twisted.web.server import Request
 
-from aliecs.api.request import arguments, body_of, nothing_left
+from aliecs.api.request import REASON_ATTRIBUTE, arguments, body_of, nothing_left
 from aliecs.api.rest.kind import Kind, Seconds
 from aliecs.protocol import aliecs_v1_pb2
 
@@ -97,6 +97,9 @@ class Body:
             else:
                 values[one.name] = one.default
         nothing_left(given)
+        if "reason" in values:
+            # For the audit, also where the operation itself does not ask why.
+            setattr(request, REASON_ATTRIBUTE, values["reason"])
         return values
 
 
@@ -129,6 +132,8 @@ class Route:
     body: Body | None
     problems: Sequence[int]
     begins_operation: bool
+    anyone: bool
+    """Nobody looks who calls."""
 
     @property
     def name(self) -> str:
@@ -161,12 +166,13 @@ WAIT = Parameter(
 @define(eq=False)
 class Section:
     """Routes that belong together, in the order in which they are told of. `parts` are those of
-    their paths."""
+    their paths; of routes for `anyone` nobody looks who calls."""
 
     name: str
     description: str
     parts: Sequence[Part] = ()
     base: str = BASE
+    anyone: bool = False
     routes: list[Route] = field(init=False, factory=list)
 
     def route(
@@ -228,6 +234,7 @@ class Section:
                     body,
                     tuple(problems),
                     begins_operation,
+                    self.anyone,
                 )
             )
             return handler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aliecs.api.rest import (
+    access,
     environments,
     events,
     framework,
@@ -24,6 +25,8 @@ SECTIONS: tuple[Section, ...] = (
     templates.TEMPLATES,
     operations.OPERATIONS,
     events.EVENTS,
+    access.ACCESS,
+    access.LOGINS,
 )
 
 ROUTES: tuple[Route, ...] = tuple(route for section in SECTIONS for route in section.routes)
