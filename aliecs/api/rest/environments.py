@@ -8,7 +8,7 @@ from aliecs.api.mapping import from_value, to_value
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import Choice, Flag, Number, Template, Text, Texts, Variables
-from aliecs.api.rest.route import Body, Field, Parameter, Part, Section
+from aliecs.api.rest.route import PROBLEM_TYPE, Body, Content, Field, Parameter, Part, Section
 from aliecs.environment.machine import Event
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
@@ -108,7 +108,11 @@ async def environments(face: Face, request: Request) -> bytes:
     "/environments",
     parameters=[DRY_RUN],
     body=CREATION,
-    problems=[409, 422, 429, 500],
+    problems=[404, 409, 429, 500],
+    more_answers={
+        200: Content([aliecs_v1_pb2.Operation, aliecs_v1_pb2.InspectWorkflowReply]),
+        422: Content([aliecs_v1_pb2.InspectWorkflowReply], other_types=[PROBLEM_TYPE]),
+    },
 )
 async def create(face: Face, request: Request) -> bytes:
     """Create an environment and bring it to CONFIGURED.

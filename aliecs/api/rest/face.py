@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from attrs import define
+from attrs import define, field, frozen
 from google.protobuf.message import Message
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -27,6 +27,14 @@ Operation = Callable[[Any, ServerCall], Awaitable[Message]]
 LongAction = Callable[[Any, ServerCall], Coroutine[Any, Any, Any]]
 
 
+@frozen
+class Described:
+    """The document of the API for programs, and the page of it for people."""
+
+    document: bytes
+    page: bytes
+
+
 @define(eq=False)
 class Face:
     """The operations, once each; `ready` says whether the core can serve."""
@@ -37,6 +45,8 @@ class Face:
     clock: IReactorTime
     ready: Callable[[], bool]
     metrics: Metrics
+    described: Described = field(init=False)
+    """What the API says of itself; its routes are known to who serves them."""
 
     async def answer(self, request: Request, method: Operation, asked: Any) -> bytes:
         """Answer with the reply of an operation."""

@@ -8,7 +8,7 @@ from aliecs.api.mapping import to_value
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import Flag, Text
-from aliecs.api.rest.route import Body, Field, Parameter, Part, Section
+from aliecs.api.rest.route import Body, Content, Field, Parameter, Part, Section
 from aliecs.errors import InvalidInput, NotFound
 from aliecs.protocol.protos import o2control_pb2
 
@@ -86,7 +86,7 @@ async def refresh_repositories(face: Face, request: Request) -> bytes:
 @REPOSITORIES.route(
     "PATCH",
     "/repositories/<index>",
-    reply=o2control_pb2.SetRepoDefaultRevisionReply,
+    reply=Content([o2control_pb2.SetRepoDefaultRevisionReply, o2control_pb2.Empty]),
     body=CHANGE,
 )
 async def change_repository(face: Face, request: Request, index: str) -> bytes:

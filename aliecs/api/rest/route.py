@@ -33,6 +33,7 @@ from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
 LONGEST_WAIT_S = 60.0
+PROBLEM_TYPE = "application/problem+json"
 
 T = TypeVar("T")
 
@@ -106,12 +107,13 @@ Handler = Callable[..., Any]
 
 @frozen
 class Content:
-    """What an answer holds: a message in its JSON mapping, a value of a JSON schema, or nothing;
-    and what else the same can be had as."""
+    """What an answer holds: a message in its JSON mapping (one of these), a value of a JSON schema,
+    or nothing; what else the same can be had as; and what its headers say."""
 
-    message: type[Message] | None = None
+    messages: Sequence[type[Message]] = ()
     schema: Mapping[str, Any] | None = None
     other_types: Sequence[str] = ()
+    headers: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -182,7 +184,7 @@ class Section:
         more_answers: Mapping[int, Content] | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare what a handler is for. `reply` is answered with `status`."""
-        content = reply if isinstance(reply, Content) else Content(reply)
+        content = _content(reply)
         answers = {status: content, **(more_answers or {})}
         return self._declare(method, path, answers, parameters, body, problems, False)
 
@@ -198,7 +200,7 @@ class Section:
     ) -> Callable[[Handler], Handler]:
         """Declare a handler that begins an operation: 202 with it, or 200 when it has ended well in
         the time that the client waits."""
-        operation = Content(aliecs_v1_pb2.Operation)
+        operation = Content([aliecs_v1_pb2.Operation])
         answers = {200: operation, 202: operation, **(more_answers or {})}
         return self._declare(method, path, answers, (*parameters, WAIT), body, problems, True)
 
@@ -233,3 +235,9 @@ class Section:
             return handler
 
         return declare
+
+
+def _content(reply: type[Message] | Content | None) -> Content:
+    if isinstance(reply, Content):
+        return reply
+    return Content() if reply is None else Content([reply])

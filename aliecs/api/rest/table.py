@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aliecs.api.rest import (
+    description,
     environments,
     events,
     framework,
@@ -24,6 +25,7 @@ SECTIONS: tuple[Section, ...] = (
     templates.TEMPLATES,
     operations.OPERATIONS,
     events.EVENTS,
+    description.DESCRIPTION,
 )
 
 ROUTES: tuple[Route, ...] = tuple(route for section in SECTIONS for route in section.routes)

@@ -52,7 +52,7 @@ async def templates(face: Face, request: Request) -> bytes:
 @TEMPLATES.route(
     "POST",
     "/workflow-inspections",
-    reply=Content(aliecs_v1_pb2.InspectWorkflowReply, other_types=["image/svg+xml"]),
+    reply=Content([aliecs_v1_pb2.InspectWorkflowReply], other_types=["image/svg+xml"]),
     parameters=[FORMAT],
     body=INSPECTION,
     problems=[404, 422],
