@@ -12,8 +12,16 @@ from aliecs.api.inspection import (
     inspection_reply,
     too_many_explained,
 )
+from aliecs.api.listing import (
+    detectors_reply,
+    environments_reply,
+    roles_reply,
+    tasks_reply,
+)
 from aliecs.api.message import operation_message, record_message
 from aliecs.api.modification import exclusions_reply, modification_request
+from aliecs.api.preview import preview_reply
+from aliecs.api.statistics import statistics_reply
 from aliecs.api.usage import usage_reply
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
@@ -174,3 +182,41 @@ class ExtendedControl:
             reply.roles.append(explained_role(origins, role, request.names))
             await self.core.roster.pace.breathe()
         return reply
+
+    # --- lists and looks ahead -----------------------------------------------------------------
+
+    async def ListEnvironments(
+        self, request: aliecs_v1_pb2.ListEnvironmentsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListEnvironmentsReply:
+        """Environments by what they are."""
+        return await environments_reply(self.core, request)
+
+    async def ListTasks(
+        self, request: aliecs_v1_pb2.ListTasksRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListTasksReply:
+        """Tasks by what they are."""
+        return await tasks_reply(self.core, request)
+
+    async def ListRoles(
+        self, request: aliecs_v1_pb2.ListRolesRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListRolesReply:
+        """Roles of an environment, only so deep."""
+        return await roles_reply(self.core, request)
+
+    async def ListDetectors(
+        self, request: aliecs_v1_pb2.ListDetectorsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListDetectorsReply:
+        """Detectors, their hosts, and who uses them."""
+        return await detectors_reply(self.core, request)
+
+    async def GetTransitionStatistics(
+        self, request: aliecs_v1_pb2.GetTransitionStatisticsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetTransitionStatisticsReply:
+        """How long transitions took, and how many worked."""
+        return await statistics_reply(self.core, request)
+
+    async def PreviewTransition(
+        self, request: aliecs_v1_pb2.PreviewTransitionRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.PreviewTransitionReply:
+        """What a transition or a destruction would do."""
+        return await preview_reply(self.core, request)

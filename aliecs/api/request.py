@@ -11,6 +11,8 @@ from twisted.web.server import Request
 from aliecs.errors import InvalidInput
 from aliecs.txgrpc.route import ServerCall
 
+REASON = "aliecs-reason"
+"""Metadata of a call: why something is asked for, where its message has no field for it."""
 LONGEST_BODY = 4 * 1024 * 1024
 
 
@@ -79,6 +81,12 @@ def nothing_left(body: Mapping[str, Any], *known: str) -> None:
     unknown = sorted(set(body) - set(known))
     if unknown:
         raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)}")
+
+
+def headers(request: Request, name: str) -> list[str]:
+    """All values of a header."""
+    found = request.requestHeaders.getRawHeaders(name.encode(), [])
+    return [bytes(item).decode("utf-8", "replace") for item in found]
 
 
 def arguments(request: Request, name: str) -> list[str]:

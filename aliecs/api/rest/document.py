@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aliecs.api.rest.kind import Names
 from aliecs.api.rest.route import (
     PROBLEM_TYPE,
     REQUIRED,
@@ -117,9 +118,11 @@ def _parameters(parameters: Iterable[Parameter[Any]]) -> Iterable[dict[str, Any]
             schema["default"] = one.default
         yield {
             "name": one.name,
-            "in": "query",
+            "in": "header" if one.in_header else "query",
             "description": one.description,
             "schema": schema,
+            # Lists of names are written with commas, others as the parameter several times.
+            **({"explode": False} if isinstance(one.kind, Names) else {}),
         }
 
 
@@ -135,7 +138,7 @@ def _body(body: Body) -> dict[str, Any]:
     whole: dict[str, Any] = {
         "type": "object",
         "properties": properties,
-        "additionalProperties": False,
+        "additionalProperties": body.open,
     }
     if required:
         whole["required"] = required
@@ -147,12 +150,12 @@ def _answer(status: int, content: Content, route: Route, schemas: Schemas) -> di
     types: dict[str, Any] = {one: {"schema": {"type": "string"}} for one in content.other_types}
     if PROBLEM_TYPE in types:
         types[PROBLEM_TYPE] = {"schema": {"$ref": PREFIX + PROBLEM}}
-    if content.messages:
-        references = [schemas.of_message(message) for message in content.messages]
-        schema = references[0] if len(references) == 1 else {"anyOf": references}
+    found = [schemas.of_message(message) for message in content.messages]
+    if content.schema is not None:
+        found.append(dict(content.schema))
+    if found:
+        schema = found[0] if len(found) == 1 else {"anyOf": found}
         types = {"application/json": {"schema": schema}, **types}
-    elif content.schema is not None:
-        types = {"application/json": {"schema": dict(content.schema)}, **types}
     if types:
         answer["content"] = types
     headers = dict(content.headers)

@@ -17,6 +17,7 @@ from attrs import frozen
 from aliecs.errors import InvalidInput
 
 LARGEST_NUMBER = 1_000_000
+LONGEST_TEXT = 65_536
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -43,20 +44,22 @@ def _refused(name: str, value: object, can_be: str) -> InvalidInput:
 
 @frozen
 class Text:
-    """Any text."""
+    """Any text of at most so many characters."""
+
+    longest: int = LONGEST_TEXT
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        return {"type": "string"}
+        return {"type": "string", "maxLength": self.longest}
 
     def from_texts(self, name: str, texts: Sequence[str]) -> str:
         """See `Kind`."""
-        return texts[-1]
+        return self.from_json(name, texts[-1])
 
     def from_json(self, name: str, value: Any) -> str:
         """See `Kind`."""
-        if not isinstance(value, str):
-            raise _refused(name, value, "has to be a text")
+        if not isinstance(value, str) or len(value) > self.longest:
+            raise _refused(name, value, f"has to be a text of at most {self.longest} characters")
         return value
 
 
@@ -180,6 +183,29 @@ class Texts:
         """See `Kind`."""
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise _refused(name, value, "has to be a list of texts")
+        return value
+
+
+@frozen
+class Names:
+    """Some of these names, with commas between them."""
+
+    names: Sequence[str]
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "array", "items": {"type": "string", "enum": list(self.names)}}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> list[str]:
+        """See `Kind`."""
+        return self.from_json(name, [one for text in texts for one in text.split(",") if one])
+
+    def from_json(self, name: str, value: Any) -> list[str]:
+        """See `Kind`."""
+        if not isinstance(value, list):
+            raise _refused(name, value, "has to be a list of names")
+        if unknown := [one for one in value if one not in self.names]:
+            raise _refused(name, unknown[0], f"can be {', '.join(self.names)}")
         return value
 
 

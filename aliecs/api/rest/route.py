@@ -27,12 +27,13 @@ from attrs import define, field, frozen
 from google.protobuf.message import Message
 from twisted.web.server import Request
 
-from aliecs.api.request import arguments, body_of, nothing_left
-from aliecs.api.rest.kind import Kind, Seconds
+from aliecs.api.request import arguments, body_of, headers, nothing_left
+from aliecs.api.rest.kind import Kind, Number, Seconds, Text
 from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
 LONGEST_WAIT_S = 60.0
+LONGEST_REASON = 1000
 PROBLEM_TYPE = "application/problem+json"
 
 T = TypeVar("T")
@@ -40,16 +41,17 @@ T = TypeVar("T")
 
 @frozen
 class Parameter(Generic[T]):
-    """A parameter of a query, with what it is where it is not given."""
+    """A parameter of a query, or a header, with what it is where it is not given."""
 
     name: str
     kind: Kind[T]
     description: str
     default: T
+    in_header: bool = False
 
     def of(self, request: Request) -> T:
         """What a request says. Raises `InvalidInput`."""
-        values = arguments(request, self.name)
+        values = (headers if self.in_header else arguments)(request, self.name)
         return self.kind.from_texts(self.name, values) if values else self.default
 
 
@@ -81,9 +83,11 @@ class Field:
 
 @frozen
 class Body:
-    """The JSON object of a request: its fields, and no others."""
+    """The JSON object of a request: its fields, and no others unless it is `open`, when the handler
+    reads it for itself."""
 
     fields: Sequence[Field]
+    open: bool = False
 
     def of(self, request: Request) -> dict[str, Any]:
         """The fields of a request, each with a value. Raises `InvalidInput`."""
@@ -107,8 +111,8 @@ Handler = Callable[..., Any]
 
 @frozen
 class Content:
-    """What an answer holds: a message in its JSON mapping (one of these), a value of a JSON schema,
-    or nothing; what else the same can be had as; and what its headers say."""
+    """What an answer holds: one of these messages in its JSON mapping, a value of a JSON schema, or
+    nothing; what else the same can be had as; and what its headers say."""
 
     messages: Sequence[type[Message]] = ()
     schema: Mapping[str, Any] | None = None
@@ -152,6 +156,15 @@ class Route:
         return " ".join(first.split()), " ".join(rest.split())
 
 
+PAGE = Parameter("limit", Number(), "at most so many in one answer; 0: all of them", 0)
+CURSOR = Parameter("cursor", Text(), "`nextCursor` of the answer before: what comes after it", "")
+IF_NONE_MATCH = Parameter(
+    "If-None-Match",
+    Text(),
+    "the `ETag` of an earlier answer: 304 where nothing has changed",
+    "",
+    in_header=True,
+)
 WAIT = Parameter(
     "wait",
     Seconds(),

@@ -8,6 +8,7 @@ from aliecs.api.rest import (
     events,
     framework,
     hosts,
+    methods,
     operations,
     repositories,
     tasks,
@@ -25,6 +26,7 @@ SECTIONS: tuple[Section, ...] = (
     templates.TEMPLATES,
     operations.OPERATIONS,
     events.EVENTS,
+    methods.METHODS,
     description.DESCRIPTION,
 )
 
