@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from twisted.web.server import Request
 
-from aliecs.errors import InvalidInput
+from aliecs.errors import InvalidInput, TooLarge
 from aliecs.txgrpc.route import ServerCall
 
 REASON = "aliecs-reason"
@@ -47,26 +47,32 @@ def remember_operation(request: Request, operation_id: str) -> None:
 def problem_answer(request: Request, status: int, title: str, detail: str, code: str) -> bytes:
     """Answer with what went wrong, as problem+json."""
     location = request.responseHeaders.getRawHeaders(b"location", [])
-    value = {
-        "type": f"urn:aliecs:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "message": detail,
-        "code": code,
-    }
-    if location:
-        value["operation_id"] = location[0].decode().rsplit("/", 1)[-1]
+    more = {"operation_id": location[0].decode().rsplit("/", 1)[-1]} if location else {}
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/problem+json")
-    return msgspec.json.encode(value)
+    return problem(status, title, detail, code, **more)
+
+
+def problem(status: int, title: str, detail: str, code: str, **more: str) -> bytes:
+    """What went wrong, as problem+json."""
+    return msgspec.json.encode(
+        {
+            "type": f"urn:aliecs:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "message": detail,
+            "code": code,
+            **more,
+        }
+    )
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The JSON object of the body, empty where there is none. Raises `InvalidInput`."""
+    """The JSON object of the body, empty where there is none. Raises `InvalidInput`, `TooLarge`."""
     raw = request.content.read(LONGEST_BODY + 1) if request.content is not None else b""
     if len(raw) > LONGEST_BODY:
-        raise InvalidInput(f"the body is longer than {LONGEST_BODY} bytes")
+        raise TooLarge(f"the body is longer than {LONGEST_BODY} bytes")
     try:
         value = msgspec.json.decode(raw) if raw.strip() else {}
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -80,7 +86,7 @@ def nothing_left(body: Mapping[str, Any], *known: str) -> None:
     """Refuse what is left of a body and not known to be without effect. Raises `InvalidInput`."""
     unknown = sorted(set(body) - set(known))
     if unknown:
-        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)}")
+        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)[:200]}")
 
 
 def headers(request: Request, name: str) -> list[str]:

@@ -24,6 +24,7 @@ PROBLEMS = {
     400: "The request makes no sense.",
     404: "What was named does not exist.",
     409: "The present state does not allow it.",
+    413: "The body has more bytes than are read.",
     422: "The workflow or the task template has errors.",
     429: "A bound was reached; there may be room at another time.",
     500: "What was asked for was tried and failed; or the core has a fault.",
@@ -74,6 +75,8 @@ def problems_of(route: Route) -> Sequence[int]:
     found = {*route.problems, *EVERYWHERE}
     if route.parts or route.parameters or route.body is not None:
         found.add(400)
+    if route.body is not None:
+        found.add(413)
     if route.parts:
         found.add(404)
     return sorted(found - set(route.answers))
@@ -142,7 +145,10 @@ def _body(body: Body) -> dict[str, Any]:
     }
     if required:
         whole["required"] = required
-    return {"required": bool(required), "content": {"application/json": {"schema": whole}}}
+    if body.alternatives:
+        whole["oneOf"] = [{"required": [name]} for name in body.alternatives]
+    needed = bool(required or body.alternatives)
+    return {"required": needed, "content": {"application/json": {"schema": whole}}}
 
 
 def _answer(status: int, content: Content, route: Route, schemas: Schemas) -> dict[str, Any]:

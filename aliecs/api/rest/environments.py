@@ -8,7 +8,18 @@ from aliecs.api.mapping import from_value, to_value
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest import tasks
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Choice, Flag, Names, Number, Template, Text, Texts, Variables
+from aliecs.api.rest.kind import (
+    MOST_IN_QUERY,
+    Choice,
+    Flag,
+    Identifier,
+    Names,
+    Number,
+    Template,
+    Text,
+    Texts,
+    Variables,
+)
 from aliecs.api.rest.route import (
     CURSOR,
     IF_NONE_MATCH,
@@ -29,7 +40,7 @@ from aliecs.protocol.protos import o2control_pb2
 ENVIRONMENTS = Section(
     "environments",
     "Environments, living ones and those that ended.",
-    [Part("environment_id", "id of an environment")],
+    [Part("environment_id", "id of an environment", {**Identifier().schema(), "minLength": 1})],
 )
 
 SINCE = Parameter("since", Number(most=2**53), "only those after this one", 0)
@@ -38,7 +49,7 @@ TASK_INFOS = Parameter("tasks", Flag(), "with their tasks", False)
 WORKFLOW = Parameter("workflow", Flag(), "with the tree of roles", False)
 PATH = Parameter("path", Text(), "roles whose path fits this glob; none: the root", "")
 ROLE = Parameter("role", Text(), "roles whose path fits this glob; none: the root", "")
-NAME = Parameter("name", Texts(), "only variables of these names", [])
+NAME = Parameter("name", Texts(MOST_IN_QUERY), "only variables of these names", [])
 LIMIT = Parameter("limit", Number(), "at most so many; 0: as many as the core gives", 0)
 DRY_RUN = Parameter("dry_run", Flag(), "only say what it would come to", False)
 KEEP_TASKS = Parameter("keep_tasks", Flag(), "leave the tasks alive, without environment", False)
@@ -47,9 +58,11 @@ IN_RUNNING = Parameter(
 )
 FORCE = Parameter("force", Flag(), "wait for nothing", False)
 
-STATE = Parameter("state", Texts(), "only those in one of these states", [])
-DETECTOR = Parameter("detector", Texts(), "only those that use one of these detectors", [])
-RUN_TYPE = Parameter("run_type", Texts(), "only those of one of these run types", [])
+STATE = Parameter("state", Texts(MOST_IN_QUERY), "only those in one of these states", [])
+DETECTOR = Parameter(
+    "detector", Texts(MOST_IN_QUERY), "only those that use one of these detectors", []
+)
+RUN_TYPE = Parameter("run_type", Texts(MOST_IN_QUERY), "only those of one of these run types", [])
 FIELDS = Parameter(
     "fields",
     Names([one.json_name for one in o2control_pb2.EnvironmentInfo.DESCRIPTOR.fields]),

@@ -8,7 +8,7 @@ from aliecs.api.mapping import to_value
 from aliecs.api.metrics import CONTENT_TYPE
 from aliecs.api.request import json_answer
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Choice, Number, Texts
+from aliecs.api.rest.kind import MOST_IN_QUERY, Choice, Number, Texts
 from aliecs.api.rest.route import Content, Parameter, Part, Section
 from aliecs.errors import NotFound
 from aliecs.protocol import aliecs_v1_pb2
@@ -28,7 +28,7 @@ _GROUPINGS = {
     "environment": aliecs_v1_pb2.STATISTICS_GROUPING_ENVIRONMENT,
 }
 
-NAME = Parameter("name", Texts(), "only these detectors", [])
+NAME = Parameter("name", Texts(MOST_IN_QUERY), "only these detectors", [])
 FROM = Parameter("from", Number(most=2**53), "only transitions that began then or later, in ms", 0)
 TO = Parameter("to", Number(most=2**53), "only transitions that began before, in ms; 0: any", 0)
 GROUP_BY = Parameter("group_by", Choice(list(_GROUPINGS)), "what they are gathered by", "none")

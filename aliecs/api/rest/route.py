@@ -29,6 +29,7 @@ from twisted.web.server import Request
 
 from aliecs.api.request import arguments, body_of, headers, nothing_left
 from aliecs.api.rest.kind import Kind, Number, Seconds, Text
+from aliecs.errors import InvalidInput
 from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
@@ -87,6 +88,8 @@ class Body:
     reads it for itself."""
 
     fields: Sequence[Field]
+    alternatives: Sequence[str] = ()
+    """Fields one of which, and only one, has to be there."""
     open: bool = False
 
     def of(self, request: Request) -> dict[str, Any]:
@@ -102,6 +105,10 @@ class Body:
             else:
                 values[one.name] = one.default
         nothing_left(given)
+        if self.alternatives:
+            there = [name for name in self.alternatives if values[name] is not None]
+            if len(there) != 1:
+                raise InvalidInput(f"the body has to have one of {', '.join(self.alternatives)}")
         return values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Choice, Flag, Names, Number, Text, Texts
+from aliecs.api.rest.kind import MOST_IN_QUERY, Choice, Flag, Identifier, Names, Number, Text, Texts
 from aliecs.api.rest.route import (
     CURSOR,
     LONGEST_REASON,
@@ -45,15 +45,17 @@ _GROUPINGS = {
 
 STREAM = Parameter("stream", Choice(list(_STREAMS)), "which output", "stdout")
 TAIL = Parameter("tail", Number(), "how many lines from the end; 0: as many as the core gives", 200)
-ENVIRONMENT = Parameter("environment", Text(), "only tasks of this environment", "")
-TASK = Parameter("task", Texts(), "only these tasks", [])
+ENVIRONMENT = Parameter("environment", Identifier(), "only tasks of this environment", "")
+TASK = Parameter("task", Texts(MOST_IN_QUERY), "only these tasks", [])
 ORDER = Parameter("order", Choice(list(_ORDERS)), "oldest first, or who has the most", "age")
 LIMIT = Parameter("limit", Number(), "at most so many; 0: all", 0)
 
-STATE = Parameter("state", Texts(), "only those in one of these states", [])
-HOST = Parameter("host", Texts(), "only those on one of these hosts", [])
-NAME = Parameter("name", Texts(), "only those whose role or class fits one of these globs", [])
-DETECTOR = Parameter("detector", Texts(), "only those on hosts of these detectors", [])
+STATE = Parameter("state", Texts(MOST_IN_QUERY), "only those in one of these states", [])
+HOST = Parameter("host", Texts(MOST_IN_QUERY), "only those on one of these hosts", [])
+NAME = Parameter(
+    "name", Texts(MOST_IN_QUERY), "only those whose role or class fits one of these globs", []
+)
+DETECTOR = Parameter("detector", Texts(MOST_IN_QUERY), "only those on hosts of these detectors", [])
 LOCKED = Parameter[bool | None](
     "locked", Flag(), "only those that serve an environment, or only those that serve none", None
 )
@@ -132,6 +134,7 @@ async def task_log(face: Face, request: Request, task_id: str) -> bytes:
     "/task-usage",
     reply=aliecs_v1_pb2.GetTaskUsageReply,
     parameters=[ENVIRONMENT, TASK, ORDER, LIMIT],
+    problems=[404],
 )
 async def task_usage(face: Face, request: Request) -> bytes:
     """Processors, memory and open files of tasks."""
