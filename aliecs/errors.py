@@ -151,6 +151,13 @@ class Exhausted(AliecsError):
     http_status = 429
 
 
+class TooLarge(Exhausted):
+    """The request has more bytes than are read; smaller ones may say the same."""
+
+    code = "too_large"
+    http_status = 413
+
+
 class Unavailable(AliecsError):
     """Somebody we depend on cannot be reached now; the same request may work later."""
 

@@ -239,9 +239,17 @@ class Journal:
         """Environments whose end was never written: those of a core that was killed."""
         return await self._records("ended_ms IS NULL ORDER BY created_ms", ())
 
-    async def ended(self, limit: int = 100) -> Sequence[EnvironmentRecord]:
-        """The environments that ended last, newest first."""
-        return await self._records("ended_ms IS NOT NULL ORDER BY ended_ms DESC LIMIT ?", (limit,))
+    async def ended(
+        self, limit: int = 100, after: EnvironmentRecord | None = None
+    ) -> Sequence[EnvironmentRecord]:
+        """The environments that ended last, newest first; those that come `after` one of them."""
+        if after is None:
+            where = "ended_ms IS NOT NULL ORDER BY ended_ms DESC, id DESC LIMIT ?"
+            return await self._records(where, (limit,))
+        return await self._records(
+            "(ended_ms, id) < (?, ?) ORDER BY ended_ms DESC, id DESC LIMIT ?",
+            (after.ended_ms, after.environment_id, limit),
+        )
 
     async def environment(self, environment_id: str) -> EnvironmentRecord | None:
         """The record of one environment, None where there is none (any more)."""

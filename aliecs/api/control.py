@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from attrs import define
 from twisted.internet.defer import Deferred
 
+from aliecs.api.budget import Budget
 from aliecs.api.core import OPERATION_ID
 from aliecs.api.message import (
     environment_info,
@@ -50,6 +51,11 @@ from aliecs.protocol.protos import common_pb2, events_pb2, o2control_pb2
 from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.status import ERROR_CODE
+
+LIST_ENVIRONMENTS = "aliecs.v1.Control/ListEnvironments"
+LIST_TASKS = "aliecs.v1.Control/ListTasks"
+LIST_ROLES = "aliecs.v1.Control/ListRoles"
+"""Calls that give in parts what would be too much at once."""
 
 CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""
@@ -163,6 +169,7 @@ class Control(RepositoryControl):
     ) -> o2control_pb2.GetEnvironmentsReply:
         """Environments by their age; those that are not public only with `showAll`."""
         reply = o2control_pb2.GetEnvironmentsReply(frameworkId=self.core.backend.framework_id)
+        budget = Budget(f"ask for a part of them, or without their tasks, with {LIST_ENVIRONMENTS}")
         for environment in self.core.manager.environments():
             if request.showAll or environment.info.public:
                 reply.environments.append(
@@ -170,6 +177,7 @@ class Control(RepositoryControl):
                         environment,
                         request.showTaskInfos,
                         request.showDetailedIntegratedServices,
+                        budget,
                     )
                 )
         reply.timestamp = self.core.now_ms()
@@ -181,12 +189,14 @@ class Control(RepositoryControl):
     ) -> o2control_pb2.GetEnvironmentReply:
         """One environment in full."""
         environment = self._environment(request.id)
+        budget = Budget(f"ask for its tasks with {LIST_TASKS}, for its roles with {LIST_ROLES}")
         reply = o2control_pb2.GetEnvironmentReply(
-            environment=await self._environment_info(environment, True, True),
+            environment=await self._environment_info(environment, True, True, budget),
             public=environment.info.public,
         )
         if request.showWorkflowTree:
-            reply.workflow.CopyFrom(await role_info(environment.root, self.core.roster.pace))
+            pace = self.core.roster.pace
+            reply.workflow.CopyFrom(await role_info(environment.root, pace, budget))
         reply.timestamp = self.core.now_ms()
         return reply
 
@@ -371,7 +381,8 @@ class Control(RepositoryControl):
         self, request: o2control_pb2.GetTasksRequest, call: ServerCall
     ) -> o2control_pb2.GetTasksReply:
         """All tasks of the core."""
-        infos = await self._task_infos(self.core.roster.tasks())
+        budget = Budget(f"ask for a part of them with {LIST_TASKS}")
+        infos = await self._task_infos(self.core.roster.tasks(), budget)
         return o2control_pb2.GetTasksReply(tasks=infos, timestamp=self.core.now_ms())
 
     @permit(READ)
@@ -405,9 +416,10 @@ class Control(RepositoryControl):
         pace = self.core.roster.pace
         reply = o2control_pb2.GetRolesReply()
         pattern = compile_glob(request.pathSpec, separator=".")
+        budget = Budget(f"ask for a part of them, not so deep, with {LIST_ROLES}")
         for role in environment.root.walk():
             if pattern.matches(role.path):
-                reply.roles.append(await role_info(role, pace))
+                reply.roles.append(await role_info(role, pace, budget))
             await pace.breathe()
         reply.timestamp = self.core.now_ms()
         return reply
@@ -424,7 +436,11 @@ class Control(RepositoryControl):
         return task
 
     async def _environment_info(
-        self, environment: Environment, with_tasks: bool, detailed: bool
+        self,
+        environment: Environment,
+        with_tasks: bool,
+        detailed: bool,
+        budget: Budget | None = None,
     ) -> o2control_pb2.EnvironmentInfo:
         core = self.core
         return await environment_info(
@@ -434,10 +450,14 @@ class Control(RepositoryControl):
             core.roster.pace,
             with_tasks,
             detailed,
+            budget,
         )
 
-    async def _task_infos(self, tasks: Sequence[Task]) -> list[o2control_pb2.ShortTaskInfo]:
-        return await short_task_infos(tasks, self.core.backend.framework_id, self.core.roster.pace)
+    async def _task_infos(
+        self, tasks: Sequence[Task], budget: Budget | None = None
+    ) -> list[o2control_pb2.ShortTaskInfo]:
+        core = self.core
+        return await short_task_infos(tasks, core.backend.framework_id, core.roster.pace, budget)
 
 
 def _user(message: common_pb2.User) -> User:

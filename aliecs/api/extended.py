@@ -12,6 +12,12 @@ from aliecs.api.inspection import (
     inspection_reply,
     too_many_explained,
 )
+from aliecs.api.listing import (
+    detectors_reply,
+    environments_reply,
+    roles_reply,
+    tasks_reply,
+)
 from aliecs.api.locks import (
     hand_over_lock,
     list_audit,
@@ -31,6 +37,8 @@ from aliecs.api.permission import (
     READ,
     permit,
 )
+from aliecs.api.preview import preview_reply
+from aliecs.api.statistics import statistics_reply
 from aliecs.api.usage import usage_reply
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
@@ -246,3 +254,47 @@ class ExtendedControl:
     ) -> aliecs_v1_pb2.ListAuditReply:
         """Who did what."""
         return await list_audit(self.core, request)
+
+    # --- lists and looks ahead -----------------------------------------------------------------
+
+    @permit(READ)
+    async def ListEnvironments(
+        self, request: aliecs_v1_pb2.ListEnvironmentsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListEnvironmentsReply:
+        """Environments by what they are."""
+        return await environments_reply(self.core, request)
+
+    @permit(READ)
+    async def ListTasks(
+        self, request: aliecs_v1_pb2.ListTasksRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListTasksReply:
+        """Tasks by what they are."""
+        return await tasks_reply(self.core, request)
+
+    @permit(READ)
+    async def ListRoles(
+        self, request: aliecs_v1_pb2.ListRolesRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListRolesReply:
+        """Roles of an environment, only so deep."""
+        return await roles_reply(self.core, request)
+
+    @permit(READ)
+    async def ListDetectors(
+        self, request: aliecs_v1_pb2.ListDetectorsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListDetectorsReply:
+        """Detectors, their hosts, and who uses them."""
+        return await detectors_reply(self.core, request)
+
+    @permit(READ)
+    async def GetTransitionStatistics(
+        self, request: aliecs_v1_pb2.GetTransitionStatisticsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetTransitionStatisticsReply:
+        """How long transitions took, and how many worked."""
+        return await statistics_reply(self.core, request)
+
+    @permit(READ)
+    async def PreviewTransition(
+        self, request: aliecs_v1_pb2.PreviewTransitionRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.PreviewTransitionReply:
+        """What a transition or a destruction would do."""
+        return await preview_reply(self.core, request)

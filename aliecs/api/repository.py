@@ -153,8 +153,10 @@ class RepositoryControl:
     async def _repository(self, index: int) -> str:
         """The identifier of the repository at a place of the sorted list."""
         known = await self.core.repositories.list(False)
-        if not 0 <= index < len(known):
-            raise InvalidInput(
+        if index < 0:
+            raise InvalidInput(f"{index} is no place in a list: they are counted from 0")
+        if index >= len(known):
+            raise NotFound(
                 f"there is no repository {index}: there are {len(known)}, counted from 0"
             )
         return known[index].identifier

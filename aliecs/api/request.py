@@ -9,16 +9,15 @@ from urllib.parse import urlsplit
 import msgspec
 from twisted.web.server import Request
 
-from aliecs.errors import InvalidInput
+from aliecs.errors import InvalidInput, TooLarge
 from aliecs.interfaces import Credentials
 from aliecs.tls import names_in
 from aliecs.txgrpc.route import ServerCall
 
-LONGEST_BODY = 4 * 1024 * 1024
 REASON = "aliecs-reason"
-"""The header, and the metadata of gRPC, with why something is asked for."""
-REASON_ATTRIBUTE = "reason"
-"""The attribute of a request with what the field `reason` of its body says."""
+"""Metadata of a call, and a header: why something is asked for, where its message has no field for
+it."""
+LONGEST_BODY = 4 * 1024 * 1024
 CALLER = "caller"
 """The attribute of a request that says who calls, as soon as somebody has found out."""
 SESSION = b"aliecs_session"
@@ -31,17 +30,10 @@ def call_of(request: Request) -> ServerCall:
     return ServerCall(
         path=path_of(request),
         peer=f"{getattr(client, 'host', '')}:{getattr(client, 'port', '')}",
-        metadata={REASON: _reason(request)},
+        metadata={REASON: (request.getHeader(REASON.encode()) or b"").decode("utf-8", "replace")},
         remaining_s=None,
         caller=getattr(request, CALLER, None),
     )
-
-
-def _reason(request: Request) -> str:
-    """Why it is asked for: the field of the body, the parameter of the query, or a header."""
-    given = getattr(request, REASON_ATTRIBUTE, "") or "".join(arguments(request, "reason")[-1:])
-    header = request.getHeader(REASON.encode()) or b""
-    return str(given or header.decode("utf-8", "replace"))
 
 
 def credentials_of(request: Request) -> Credentials:
@@ -102,27 +94,32 @@ def problem_answer(
 ) -> bytes:
     """Answer with what went wrong, as problem+json; `more` are members beyond the usual."""
     location = request.responseHeaders.getRawHeaders(b"location", [])
-    value = {
-        "type": f"urn:aliecs:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "message": detail,
-        "code": code,
-        **(more or {}),
-    }
-    if location:
-        value["operation_id"] = location[0].decode().rsplit("/", 1)[-1]
+    operation = {"operation_id": location[0].decode().rsplit("/", 1)[-1]} if location else {}
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/problem+json")
-    return msgspec.json.encode(value)
+    return problem(status, title, detail, code, **operation, **(more or {}))
+
+
+def problem(status: int, title: str, detail: str, code: str, **more: Any) -> bytes:
+    """What went wrong, as problem+json."""
+    return msgspec.json.encode(
+        {
+            "type": f"urn:aliecs:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "message": detail,
+            "code": code,
+            **more,
+        }
+    )
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The JSON object of the body, empty where there is none. Raises `InvalidInput`."""
+    """The JSON object of the body, empty where there is none. Raises `InvalidInput`, `TooLarge`."""
     raw = request.content.read(LONGEST_BODY + 1) if request.content is not None else b""
     if len(raw) > LONGEST_BODY:
-        raise InvalidInput(f"the body is longer than {LONGEST_BODY} bytes")
+        raise TooLarge(f"the body is longer than {LONGEST_BODY} bytes")
     try:
         value = msgspec.json.decode(raw) if raw.strip() else {}
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -136,7 +133,13 @@ def nothing_left(body: Mapping[str, Any], *known: str) -> None:
     """Refuse what is left of a body and not known to be without effect. Raises `InvalidInput`."""
     unknown = sorted(set(body) - set(known))
     if unknown:
-        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)}")
+        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)[:200]}")
+
+
+def headers(request: Request, name: str) -> list[str]:
+    """All values of a header."""
+    found = request.requestHeaders.getRawHeaders(name.encode(), [])
+    return [bytes(item).decode("utf-8", "replace") for item in found]
 
 
 def arguments(request: Request, name: str) -> list[str]:

@@ -65,6 +65,20 @@ class DestructionRequest:
     force: bool = False
 
 
+def winding_down(
+    state: EnvironmentState, request: DestructionRequest
+) -> tuple[Sequence[Event], bool]:
+    """The transitions that go before a destruction from that state, and whether tasks may be kept
+    after it."""
+    if request.force or state in (EnvironmentState.STANDBY, EnvironmentState.DEPLOYED):
+        return (), request.keep_tasks
+    if state is EnvironmentState.CONFIGURED:
+        return (Event.RESET,), request.keep_tasks
+    if state is EnvironmentState.RUNNING and request.allow_in_running_state:
+        return (Event.STOP_ACTIVITY, Event.RESET), request.keep_tasks
+    return (), False
+
+
 @frozen
 class Destroyed:
     """The outcome of a destruction; None where tasks were kept."""
@@ -524,9 +538,7 @@ class Manager:
     ) -> Destroyed:
         environment.destruction = operation
         self._interrupt(environment, request.user)
-        keep_tasks = request.keep_tasks
-        if not request.force:
-            keep_tasks = await self._wind_down(operation, environment, request)
+        keep_tasks = await self._wind_down(operation, environment, request)
         return await self._tear_down(environment, operation, keep_tasks)
 
     def _destroy_again(
@@ -548,15 +560,7 @@ class Manager:
         self, operation: Operation, environment: Environment, request: DestructionRequest
     ) -> bool:
         """Stop and reset before a gentle end. Gives whether tasks may be kept after it."""
-        steps: list[Event] = []
-        if environment.state is EnvironmentState.RUNNING:
-            if not request.allow_in_running_state:
-                return False
-            steps = [Event.STOP_ACTIVITY, Event.RESET]
-        elif environment.state is EnvironmentState.CONFIGURED:
-            steps = [Event.RESET]
-        elif environment.state is EnvironmentState.ERROR:
-            return False
+        steps, keeps_tasks = winding_down(environment.state, request)
         for event in steps:
             try:
                 await self._run(environment, event, request.user, operation)
@@ -566,7 +570,7 @@ class Manager:
                     environment, f"{word} during environment destruction failed", operation
                 )
                 return False
-        return request.keep_tasks
+        return keeps_tasks
 
     async def _tear_down(
         self, environment: Environment, operation: Operation, keep_tasks: bool

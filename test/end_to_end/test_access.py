@@ -100,8 +100,9 @@ def start(environment_id: str) -> o2control_pb2.ControlEnvironmentRequest:
 # --- who is who ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("token", ["", "rubbish", "aliecs_unknown", OLD, "a.b.c"])
+@pytest.mark.parametrize("token", ["", "rubbish", "aliecs_unknown", "late", "a.b.c"])
 def test_whoever_is_not_known_is_told_so(core: RunningCore, token: str) -> None:
+    token = OLD if token == "late" else token
     control, _ = core.stubs(token)
     request = o2control_pb2.GetFrameworkInfoRequest()
     assert refusal(lambda: control.GetFrameworkInfo(request, deadline_s=5)) == (

@@ -27,28 +27,32 @@ from attrs import define, field, frozen
 from google.protobuf.message import Message
 from twisted.web.server import Request
 
-from aliecs.api.request import REASON_ATTRIBUTE, arguments, body_of, nothing_left
-from aliecs.api.rest.kind import Kind, Seconds
+from aliecs.api.request import arguments, body_of, headers, nothing_left
+from aliecs.api.rest.kind import Kind, Number, Seconds, Text
+from aliecs.errors import InvalidInput
 from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
 LONGEST_WAIT_S = 60.0
+LONGEST_REASON = 1000
+PROBLEM_TYPE = "application/problem+json"
 
 T = TypeVar("T")
 
 
 @frozen
 class Parameter(Generic[T]):
-    """A parameter of a query, with what it is where it is not given."""
+    """A parameter of a query, or a header, with what it is where it is not given."""
 
     name: str
     kind: Kind[T]
     description: str
     default: T
+    in_header: bool = False
 
     def of(self, request: Request) -> T:
         """What a request says. Raises `InvalidInput`."""
-        values = arguments(request, self.name)
+        values = (headers if self.in_header else arguments)(request, self.name)
         return self.kind.from_texts(self.name, values) if values else self.default
 
 
@@ -80,9 +84,13 @@ class Field:
 
 @frozen
 class Body:
-    """The JSON object of a request: its fields, and no others."""
+    """The JSON object of a request: its fields, and no others unless it is `open`, when the handler
+    reads it for itself."""
 
     fields: Sequence[Field]
+    alternatives: Sequence[str] = ()
+    """Fields one of which, and only one, has to be there."""
+    open: bool = False
 
     def of(self, request: Request) -> dict[str, Any]:
         """The fields of a request, each with a value. Raises `InvalidInput`."""
@@ -97,9 +105,10 @@ class Body:
             else:
                 values[one.name] = one.default
         nothing_left(given)
-        if "reason" in values:
-            # For the audit, also where the operation itself does not ask why.
-            setattr(request, REASON_ATTRIBUTE, values["reason"])
+        if self.alternatives:
+            there = [name for name in self.alternatives if values[name] is not None]
+            if len(there) != 1:
+                raise InvalidInput(f"the body has to have one of {', '.join(self.alternatives)}")
         return values
 
 
@@ -109,12 +118,13 @@ Handler = Callable[..., Any]
 
 @frozen
 class Content:
-    """What an answer holds: a message in its JSON mapping, a value of a JSON schema, or nothing;
-    and what else the same can be had as."""
+    """What an answer holds: one of these messages in its JSON mapping, a value of a JSON schema, or
+    nothing; what else the same can be had as; and what its headers say."""
 
-    message: type[Message] | None = None
+    messages: Sequence[type[Message]] = ()
     schema: Mapping[str, Any] | None = None
     other_types: Sequence[str] = ()
+    headers: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -155,6 +165,15 @@ class Route:
         return " ".join(first.split()), " ".join(rest.split())
 
 
+PAGE = Parameter("limit", Number(), "at most so many in one answer; 0: all of them", 0)
+CURSOR = Parameter("cursor", Text(), "`nextCursor` of the answer before: what comes after it", "")
+IF_NONE_MATCH = Parameter(
+    "If-None-Match",
+    Text(),
+    "the `ETag` of an earlier answer: 304 where nothing has changed",
+    "",
+    in_header=True,
+)
 WAIT = Parameter(
     "wait",
     Seconds(),
@@ -188,7 +207,7 @@ class Section:
         more_answers: Mapping[int, Content] | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare what a handler is for. `reply` is answered with `status`."""
-        content = reply if isinstance(reply, Content) else Content(reply)
+        content = _content(reply)
         answers = {status: content, **(more_answers or {})}
         return self._declare(method, path, answers, parameters, body, problems, False)
 
@@ -204,7 +223,7 @@ class Section:
     ) -> Callable[[Handler], Handler]:
         """Declare a handler that begins an operation: 202 with it, or 200 when it has ended well in
         the time that the client waits."""
-        operation = Content(aliecs_v1_pb2.Operation)
+        operation = Content([aliecs_v1_pb2.Operation])
         answers = {200: operation, 202: operation, **(more_answers or {})}
         return self._declare(method, path, answers, (*parameters, WAIT), body, problems, True)
 
@@ -240,3 +259,9 @@ class Section:
             return handler
 
         return declare
+
+
+def _content(reply: type[Message] | Content | None) -> Content:
+    if isinstance(reply, Content):
+        return reply
+    return Content() if reply is None else Content([reply])

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
+from urllib.parse import urlsplit
 
+import msgspec
 from attrs import define, field
 from klein import Klein
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect
 
 from aliecs.api.request import CALLER, credentials_of, is_foreign, path_of, problem_answer
-from aliecs.api.rest.face import Face
+from aliecs.api.rest.document import openapi
+from aliecs.api.rest.face import Described, Face
+from aliecs.api.rest.page import page
 from aliecs.api.rest.route import Route
-from aliecs.api.rest.table import ROUTES
+from aliecs.api.rest.table import ROUTES, SECTIONS
 from aliecs.errors import AliecsError, Forbidden, Unauthenticated
 
 
@@ -30,6 +35,9 @@ class Rest:
     def __attrs_post_init__(self) -> None:
         for route in ROUTES:
             self._serve(route)
+        version = self.face.stream.version
+        document = msgspec.json.format(msgspec.json.encode(openapi(SECTIONS, version)), indent=1)
+        self.face.described = Described(document, page(SECTIONS, version))
         # Klein's types know only of handlers that are methods of the class with the routes.
         errors: Any = self.app.handle_errors
         errors(HTTPException)(self._no_such_path)
@@ -57,6 +65,14 @@ class Rest:
         error = failure.value
         assert isinstance(error, HTTPException)
         status = error.code or 500
+        if isinstance(error, RequestRedirect):
+            # The same path in its proper form; the host is left to the client.
+            place = urlsplit(error.new_url)
+            request.setResponseCode(status)
+            request.setHeader(b"Location", f"/{place.path.lstrip('/')}".encode())
+            return b""
+        if isinstance(error, MethodNotAllowed):
+            request.setHeader(b"Allow", ", ".join(sorted(error.valid_methods or ())).encode())
         return problem_answer(
             request, status, error.name, f"{error.name}: {path_of(request)}", "path"
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aliecs.api.rest import (
     access,
+    description,
     environments,
     events,
     framework,
     hosts,
+    methods,
     operations,
     repositories,
     tasks,
@@ -27,6 +29,8 @@ SECTIONS: tuple[Section, ...] = (
     events.EVENTS,
     access.ACCESS,
     access.LOGINS,
+    methods.METHODS,
+    description.DESCRIPTION,
 )
 
 ROUTES: tuple[Route, ...] = tuple(route for section in SECTIONS for route in section.routes)
