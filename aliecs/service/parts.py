@@ -82,8 +82,14 @@ class CoreParts:
         if infologger is not None:
             infologger.start()
             self._stops.add("InfoLogger", infologger.stop)
+        bus = Bus()
+        self._stops.add("bus", bus.close)
+        access = await open_access(
+            settings, folder, reactor, runtime_memory(configuration), bus.tell
+        )
+        self._look_regularly(access)
         faces = Faces(settings, reactor, self._stops)
-        apricot = await faces.open_apricot(configuration) if self._serves_apricot else {}
+        apricot = await faces.open_apricot(configuration, access) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
         self._stops.add("journal", journal.stop)
@@ -108,12 +114,6 @@ class CoreParts:
         loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
         loaders.start()
         self._stops.add("loaders", loaders.stop)
-        bus = Bus()
-        self._stops.add("bus", bus.close)
-        access = await open_access(
-            settings, folder, reactor, runtime_memory(configuration), bus.tell
-        )
-        self._look_regularly(access)
         couriers: dict[str, Courier] = {}
         kafka = KafkaSink.of_settings(settings, folder / KAFKA_SPOOL, reactor)
         if kafka is not None:

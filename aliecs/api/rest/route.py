@@ -34,7 +34,6 @@ from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
 LONGEST_WAIT_S = 60.0
-LONGEST_REASON = 1000
 PROBLEM_TYPE = "application/problem+json"
 
 T = TypeVar("T")
