@@ -26,6 +26,7 @@ from aliecs.api.message import (
 from aliecs.api.modification import modify_in_order
 from aliecs.api.repository import RepositoryControl
 from aliecs.api.shield import shielded
+from aliecs.api.validation import checked
 from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest
@@ -51,6 +52,7 @@ CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""
 
 
+@checked(o2control_pb2.DESCRIPTOR.services_by_name["Control"])
 @define(eq=False)
 class Control(RepositoryControl):
     """The service `o2control.Control`."""
