@@ -36,6 +36,7 @@ from aliecs.api.permission import (
 )
 from aliecs.api.repository import RepositoryControl
 from aliecs.api.shield import shielded
+from aliecs.api.validation import checked
 from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest
@@ -61,6 +62,7 @@ CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""
 
 
+@checked(o2control_pb2.DESCRIPTOR.services_by_name["Control"])
 @define(eq=False)
 class Control(RepositoryControl):
     """The service `o2control.Control`."""

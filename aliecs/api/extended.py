@@ -40,6 +40,7 @@ from aliecs.api.permission import (
 from aliecs.api.preview import preview_reply
 from aliecs.api.statistics import statistics_reply
 from aliecs.api.usage import usage_reply
+from aliecs.api.validation import checked
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
 from aliecs.errors import InvalidInput, NotFound
@@ -55,6 +56,7 @@ RECORDS = 100
 """Records given where the client does not say how many."""
 
 
+@checked(aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"])
 @define(eq=False)
 class ExtendedControl:
     """The service `aliecs.v1.Control`: what goes beyond the reference."""

@@ -70,11 +70,11 @@ FIELDS = Parameter(
     [],
 )
 DEPTH = Parameter[int | None]("depth", Number(most=1000), "how many levels below each role", None)
-WHY = Parameter("reason", Text(LONGEST_REASON), "why", "")
+WHY = Parameter("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
 WHO = Parameter("user", Text(), "who asks", "")
 
 USER = Field("user", Text(), "who asks", "")
-REASON = Field("reason", Text(LONGEST_REASON), "why", "")
+REASON = Field("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
 
 TEMPLATE = Field("template", Template(), "the workflow")
 VARIABLES = Field("variables", Variables(), "user variables of the environment", {})

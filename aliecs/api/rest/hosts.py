@@ -19,7 +19,7 @@ NAME = Parameter("name", Texts(MOST_IN_QUERY), "only these hosts", [])
 CHANGE = Body(
     [
         Field("drained", Flag(), "true: no new tasks from now on; false: new tasks again"),
-        Field("reason", Text(LONGEST_REASON), "why", ""),
+        Field("reason", Text(LONGEST_REASON, has_lines=True), "why", ""),
         Field("user", Text(), "who asks", ""),
     ]
 )

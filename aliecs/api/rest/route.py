@@ -61,7 +61,7 @@ class Part:
 
     name: str
     description: str
-    schema: Mapping[str, Any] = field(factory=lambda: {"type": "string", "minLength": 1})
+    schema: Mapping[str, Any] = field(factory=Text(shortest=1).schema)
 
 
 class _Required:

@@ -72,7 +72,7 @@ DRY_RUN = Parameter("dry_run", Flag(), "only say which tasks would be ended", Fa
 CLEANUP = Body(
     [
         Field("taskIds", Texts(), "which tasks; none: all that are idle", []),
-        Field("reason", Text(LONGEST_REASON), "why", ""),
+        Field("reason", Text(LONGEST_REASON, has_lines=True), "why", ""),
         Field("kind", Choice(["tasks"]), "what is cleaned up", "tasks"),
     ]
 )
