@@ -39,6 +39,7 @@ from aliecs.backend.local import LocalBackend
 from aliecs.backend.mesos.backend import MesosBackend
 from aliecs.backend.mesos.setting import options_of
 from aliecs.backend.ports import PortClaims
+from aliecs.backend.simulated import SimulatedBackend, SimulatedHost
 from aliecs.configuration.opening import is_remote, open_configuration
 from aliecs.daemon import (
     DaemonService,
@@ -252,8 +253,10 @@ class CoreParts:
         delay = ReactorDelay(reactor)
         delay.start()
         self._stops.add("reactor delay", delay.stop)
-        metrics = Metrics(core, measurements, delay, {"journal": lambda: journal.waiting}, couriers)
-        await self._open_faces(core, apricot, metrics, lines)
+        stream = EventStream(bus, reactor, version_text())
+        queues = {"journal": lambda: journal.waiting}
+        metrics = Metrics(core, measurements, delay, stream.audience, queues, couriers)
+        await self._open_faces(core, apricot, stream, metrics, lines)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         garbage = GarbageCollector(
             reactor,
@@ -335,7 +338,12 @@ class CoreParts:
         return self.sources.settings(entry)
 
     async def _open_faces(
-        self, core: Core, apricot: Mapping[str, str], metrics: Metrics, lines: Lines
+        self,
+        core: Core,
+        apricot: Mapping[str, str],
+        stream: EventStream,
+        metrics: Metrics,
+        lines: Lines,
     ) -> None:
         settings = self.settings
         reactor: Any = installed_reactor
@@ -354,7 +362,6 @@ class CoreParts:
             raise Unavailable(f"controlPort: {error.message}") from error
         self._stops.add("gRPC", lambda: server.stop(STOP_GRACE_S))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
-        stream = EventStream(core.bus, reactor, version_text())
         rest = Rest(control, extended, stream, reactor, lambda: self.ready, metrics)
         # Bodies that are somewhat too large are told so; what is far too large is cut off.
         site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)
@@ -430,6 +437,12 @@ def make_backend(
         return MesosBackend(
             installed_reactor, options_of(settings), runtime_memory(configuration), identifiers
         )
+    named = settings.hosts or [Host(socket.gethostname())]
+    if settings.backend == "simulated":
+        return SimulatedBackend(
+            installed_reactor,
+            [SimulatedHost(h.name, h.attributes, h.cpus, h.memory_mb) for h in named],
+        )
     first, last = settings.local_ports
     hosts = [
         HostDefinition(
@@ -439,7 +452,7 @@ def make_backend(
             memory_mb=host.memory_mb,
             path=tuple(settings.executor_path),
         )
-        for host in settings.hosts or [Host(socket.gethostname())]
+        for host in named
     ]
     command = settings.executor_command or (sys.executable, "-m", "aliecs.executor.main")
     return LocalBackend(

@@ -26,6 +26,7 @@ from twisted.internet.task import LoopingCall
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from aliecs.api.audience import Audience
 from aliecs.api.core import Core
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.measurement import Distribution, Measurements
@@ -85,6 +86,7 @@ class Metrics(Collector):
     core: Core
     measurements: Measurements
     delay: ReactorDelay
+    audience: Audience
     queues: Mapping[str, Callable[[], int]]
     couriers: Mapping[str, Courier] = field(factory=dict)
     """What brings things to Kafka, by what it brings."""
@@ -159,13 +161,26 @@ class Metrics(Collector):
     def _queues(self) -> Iterator[Metric]:
         lengths: dict[tuple[str, ...], float]
         lengths = {(name,): float(length()) for name, length in self.queues.items()}
-        readers = self.core.bus.subscriptions
-        lengths[("readers",)] = float(sum(reader.waiting for reader in readers))
+        subscriptions = self.core.bus.subscriptions
+        lengths[("automatic_environments",)] = float(sum(one.waiting for one in subscriptions))
         for name, courier in self.couriers.items():
             lengths[(name,)] = float(courier.queued)
         yield _gauge("aliecs_queue_length", "What waits, by queue", lengths, "queue")
-        number: Values = {(): float(len(readers))}
+        number: Values = {(): float(self.audience.listeners)}
         yield _gauge("aliecs_event_readers", "Who reads the event stream", number)
+        together, slowest = self.audience.waiting()
+        waiting: Values = {("all",): float(together), ("slowest",): float(slowest)}
+        yield _gauge(
+            "aliecs_event_waiting_bytes",
+            "What readers of the event stream were not sent yet, of all and of the slowest",
+            waiting,
+            "readers",
+        )
+        cut_off = CounterMetricFamily(
+            "aliecs_event_readers_cut_off", "Readers of the event stream that did not read"
+        )
+        cut_off.add_metric([], self.audience.cut_off)
+        yield cut_off
 
     def _kafka(self) -> Iterator[Metric]:
         if not self.couriers:

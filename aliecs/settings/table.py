@@ -231,16 +231,18 @@ class Settings:
     )
 
     backend: str = _setting(
-        choice("local", "mesos"),
+        choice("local", "mesos", "simulated"),
         "local",
-        "where tasks run: `local` is this machine, `mesos` a cluster that Apache Mesos keeps",
+        """where tasks run: `local` is this machine, `mesos` a cluster that Apache Mesos keeps;
+        `simulated` has no processes, for rehearsals and measurements""",
         section="Tasks",
     )
     hosts: Sequence[Host] = _setting(
         HOSTS,
         (),
-        """hosts of the local backend: names, or maps with `name`, `attributes` (map),
-        `cpus` (cores, 16) and `memory` (MB, 16384). Empty: one host with this machine's name""",
+        """hosts of the local and the simulated backend: names, or maps with `name`, `attributes`
+        (map), `cpus` (cores, 16) and `memory` (MB, 16384). Empty: one host, named as this
+        machine""",
     )
     local_ports: tuple[int, int] = _setting(
         PORT_RANGE, (20000, 31999), "ports that the hosts of the local backend share"
