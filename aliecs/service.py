@@ -24,6 +24,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from aliecs.api.apricot_faces import open_grpc, open_http
+from aliecs.api.audience import Audience
 from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
@@ -31,7 +32,7 @@ from aliecs.api.manhole import Access, manhole_factory
 from aliecs.api.metrics import Metrics, ReactorDelay
 from aliecs.api.metrics_faces import MetricsFaces
 from aliecs.api.request import LONGEST_BODY
-from aliecs.api.rest import Rest
+from aliecs.api.rest import Face, Rest
 from aliecs.api.site import QuietSite
 from aliecs.api.stream import EventStream
 from aliecs.backend.host import HostDefinition
@@ -253,10 +254,11 @@ class CoreParts:
         delay = ReactorDelay(reactor)
         delay.start()
         self._stops.add("reactor delay", delay.stop)
-        stream = EventStream(bus, reactor, version_text())
+        audience = Audience(bus, reactor)
+        bus.add_sink(audience)
         queues = {"journal": lambda: journal.waiting}
-        metrics = Metrics(core, measurements, delay, stream.audience, queues, couriers)
-        await self._open_faces(core, apricot, stream, metrics, lines)
+        metrics = Metrics(core, measurements, delay, audience, queues, couriers)
+        await self._open_faces(core, apricot, audience, metrics, lines)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         garbage = GarbageCollector(
             reactor,
@@ -341,7 +343,7 @@ class CoreParts:
         self,
         core: Core,
         apricot: Mapping[str, str],
-        stream: EventStream,
+        audience: Audience,
         metrics: Metrics,
         lines: Lines,
     ) -> None:
@@ -362,7 +364,8 @@ class CoreParts:
             raise Unavailable(f"controlPort: {error.message}") from error
         self._stops.add("gRPC", lambda: server.stop(STOP_GRACE_S))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
-        rest = Rest(control, extended, stream, reactor, lambda: self.ready, metrics)
+        stream = EventStream(audience, reactor, version_text())
+        rest = Rest(Face(control, extended, stream, reactor, lambda: self.ready, metrics))
         # Bodies that are somewhat too large are told so; what is far too large is cut off.
         site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)
         port = self._listen("restPort", settings.rest_port, site)

@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from aliecs.api.audience import Audience, Listener, Wanted
 from aliecs.api.frame import Encoding, Frame
-from aliecs.event.bus import Bus
+from aliecs.api.request import arguments
 
 PING_S = 20.0
 CLOSE_S = 5.0
@@ -42,15 +42,10 @@ LONGEST_MESSAGE = 4096
 class EventStream:
     """Makes streams for clients."""
 
-    bus: Bus
+    audience: Audience
     clock: IReactorTime
     version: str
-    audience: Audience = field(init=False)
     _open: set[_Reader] = field(init=False, factory=set)
-
-    def __attrs_post_init__(self) -> None:
-        self.audience = Audience(self.bus, self.clock)
-        self.bus.add_sink(self.audience)
 
     def web_socket(self) -> WebSocketResource:
         """The resource that upgrades a request."""
@@ -111,7 +106,9 @@ class _Reader:
     def say(self, kind: str, data: dict[str, Any]) -> None:
         """Answer the client, after what waits for it."""
         if self._listener is not None:
-            self.stream.audience.say(self._listener, _frame(self.stream.bus.sequence, kind, data))
+            self.stream.audience.say(
+                self._listener, _frame(self.stream.audience.bus.sequence, kind, data)
+            )
 
     def stop(self) -> None:
         """The client is gone, or the core ends."""
@@ -237,7 +234,7 @@ class _Asked(msgspec.Struct):
 
 
 def _greeting(stream: EventStream, since: int | None) -> Iterator[Frame]:
-    bus = stream.bus
+    bus = stream.audience.bus
     data = {"server": "aliecs", "version": stream.version, "seq": bus.sequence, "protocol": 1}
     come_to = bus.sequence if since is None else min(since, bus.sequence)
     yield _frame(come_to, "hello", data)
@@ -264,8 +261,7 @@ def _web_socket_message(frame: Frame) -> bytes:
 
 def _wanted(request: Request) -> Wanted:
     """From `?topic=run&topic=env:36To8stsJty`."""
-    names = (request.args or {}).get(b"topic", [])
-    return Wanted.parse(name.decode("utf-8", "replace") for name in names)
+    return Wanted.parse(arguments(request, "topic"))
 
 
 def _since(request: Request) -> int | None:
