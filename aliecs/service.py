@@ -14,6 +14,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,9 @@ class CoreParts:
             settings.integration_plugins,
             endpoints,
             reactor,
-            lambda name: Surroundings(folder / "plugins" / name, bus.tell),
+            lambda name: Surroundings(
+                folder / "plugins" / name, bus.tell, partial(couriers.__setitem__, name)
+            ),
         )
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
@@ -257,7 +260,16 @@ class CoreParts:
         audience = Audience(bus, reactor)
         bus.add_sink(audience)
         queues = {"journal": lambda: journal.waiting}
-        metrics = Metrics(core, measurements, delay, audience, queues, couriers)
+        metrics = Metrics(
+            core,
+            measurements,
+            delay,
+            audience,
+            queues,
+            couriers,
+            settings.summary_metrics,
+            settings.mesos_resource_type_metrics,
+        )
         await self._open_faces(core, apricot, audience, metrics, lines)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         garbage = GarbageCollector(

@@ -28,6 +28,7 @@ from twisted.web.server import Request
 
 from aliecs.api.audience import Audience
 from aliecs.api.core import Core
+from aliecs.api.scheduler_metrics import scheduler_metrics
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.measurement import Distribution, Measurements
 
@@ -90,6 +91,8 @@ class Metrics(Collector):
     queues: Mapping[str, Callable[[], int]]
     couriers: Mapping[str, Courier] = field(factory=dict)
     """What brings things to Kafka, by what it brings."""
+    summaries: bool = False
+    by_resource: bool = False
     registry: CollectorRegistry = field(init=False, factory=lambda: CollectorRegistry())
 
     def __attrs_post_init__(self) -> None:
@@ -110,7 +113,8 @@ class Metrics(Collector):
         yield from self._durations()
         yield from self._queues()
         yield from self._kafka()
-        yield from self._scheduler()
+        traffic, wanted = self.core.backend.traffic, self.summaries
+        yield from scheduler_metrics(traffic, self.measurements, wanted, self.by_resource)
 
     def _state(self) -> Iterator[Metric]:
         core = self.core
@@ -206,16 +210,6 @@ class Metrics(Collector):
         ):
             by_name: Values = {(n,): float(v) for (n, _), v in zip(couriers, values, strict=True)}
             yield _gauge(f"aliecs_kafka_{name}", text, by_name, "what")
-
-    def _scheduler(self) -> Iterator[Metric]:
-        """What the reference's scheduler counts and this core knows too, under its names."""
-        for name, text, count in (
-            ("launched", "Tasks launched", self.measurements.tasks_launched),
-            ("finished", "Tasks that ended by themselves", self.measurements.tasks_finished),
-        ):
-            counter = CounterMetricFamily(f"o2control_scheduler_tasks_{name}", text)
-            counter.add_metric([], count)
-            yield counter
 
 
 class TextResource(Resource):

@@ -40,6 +40,7 @@ from aliecs.interfaces.task import (
     TaskLaunch,
     TaskUpdate,
 )
+from aliecs.interfaces.traffic import Sum, Traffic
 
 __all__ = [
     "Call",
@@ -65,9 +66,11 @@ __all__ = [
     "PayloadImport",
     "PortRanges",
     "RepositoryInfo",
+    "Sum",
     "Surroundings",
     "TaskLaunch",
     "TaskUpdate",
     "TemplateInfo",
     "TemplateText",
+    "Traffic",
 ]

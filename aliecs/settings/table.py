@@ -460,9 +460,15 @@ class Settings:
         used=False,
     )
     mesos_resource_type_metrics: bool = _setting(
-        FLAG, False, "metrics for each kind of resource", used=False
+        FLAG,
+        False,
+        "with `summaryMetrics`: what Mesos offers of each kind of resource",
     )
-    summary_metrics: bool = _setting(FLAG, False, "summaries in the metrics", used=False)
+    summary_metrics: bool = _setting(
+        FLAG,
+        False,
+        "how long calls to Mesos and events of it took, in the metrics of the scheduler",
+    )
     concurrent_workflow_template_processing: bool = _setting(
         FLAG, True, "a workflow's roles are processed side by side", used=False
     )

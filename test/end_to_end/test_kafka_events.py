@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -445,6 +446,10 @@ def test_the_older_notifications(
 ) -> None:
     plugins = {"integrationPlugins": ["kafka"], "kafkaEndpoint": broker.address}
     with make_core(broker.address, **plugins) as core:
+        with urllib.request.urlopen(core.addresses["rest"] + "/metrics", timeout=10) as reply:
+            metrics = reply.read().decode()
+        assert 'aliecs_kafka_away{what="kafka"} 0.0' in metrics
+        assert 'aliecs_queue_length{queue="kafka"}' in metrics
         environment = core.create(core.template("notified"))
         number = core.control(environment.id, "START_ACTIVITY").currentRunNumber
         core.control(environment.id, "STOP_ACTIVITY")
