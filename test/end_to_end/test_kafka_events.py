@@ -444,7 +444,11 @@ def test_a_run_that_is_torn_down(
 def test_the_older_notifications(
     broker: KafkaServer, make_core: Callable[..., RunningCore]
 ) -> None:
-    plugins = {"integrationPlugins": ["kafka"], "kafkaEndpoint": broker.address}
+    plugins = {
+        "integrationPlugins": ["kafka"],
+        "kafkaEndpoint": broker.address,
+        "metricsEndpoint": "0000/ecsmetrics",
+    }
     with make_core(broker.address, **plugins) as core:
         with urllib.request.urlopen(core.addresses["rest"] + "/metrics", timeout=10) as reply:
             metrics = reply.read().decode()
@@ -454,6 +458,13 @@ def test_the_older_notifications(
         number = core.control(environment.id, "START_ACTIVITY").currentRunNumber
         core.control(environment.id, "STOP_ACTIVITY")
         core.destroy(environment.id)
+        told_of(broker, environment.id, "environment teardown complete")
+        with urllib.request.urlopen(core.addresses["ecsmetrics"], timeout=10) as reply:
+            lines = reply.read().decode()
+    for topic in ("aliecs.environment", "aliecs.env_state.RUNNING"):
+        for measurement in ("kafka_prepare", "kafka_writer"):
+            wanted = f"{measurement},subsystem=ECS,topic={topic} execution_time_ns_mean="
+            assert wanted in lines
     (state,) = broker.read(["aliecs.env_state.RUNNING"])
     told = kafka_pb2.NewStateNotification.FromString(state.value).envInfo
     assert (told.environmentId, told.runNumber, told.runType) == (environment.id, number, "PHYSICS")
