@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from aliecs.access.opening import Access, is_loopback
 from aliecs.api.apricot_faces import open_grpc, open_http
+from aliecs.api.audience import Audience
 from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
@@ -83,6 +84,7 @@ class Faces:
         self,
         core: Core,
         access: Access,
+        audience: Audience,
         metrics: Metrics,
         lines: Lines,
         ready: Callable[[], bool],
@@ -90,7 +92,7 @@ class Faces:
         """Open everything else, and write down the addresses."""
         control, extended = Control(core), ExtendedControl(core)
         await self._open_grpc(control, extended, access)
-        stream = EventStream(core.bus, self.reactor, version_text())
+        stream = EventStream(audience, self.reactor, version_text())
         self._open_rest(Face(control, extended, stream, self.reactor, ready, metrics, access))
         self.stops.add("streams", stream.stop)
         self._open_manhole(core)

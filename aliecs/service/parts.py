@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from twisted.logger import Logger
 
 from aliecs.access.audit import Audit
 from aliecs.access.opening import Access, open_access
+from aliecs.api.audience import Audience
 from aliecs.api.core import Core
 from aliecs.api.metrics import Metrics, ReactorDelay
 from aliecs.configuration.opening import is_remote, open_configuration
@@ -135,7 +137,9 @@ class CoreParts:
             settings.integration_plugins,
             endpoints,
             reactor,
-            lambda name: Surroundings(folder / "plugins" / name, bus.tell),
+            lambda name: Surroundings(
+                folder / "plugins" / name, bus.tell, partial(couriers.__setitem__, name)
+            ),
         )
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
@@ -193,8 +197,19 @@ class CoreParts:
         delay = ReactorDelay(reactor)
         delay.start()
         self._stops.add("reactor delay", delay.stop)
-        metrics = Metrics(core, measurements, delay, {"journal": lambda: journal.waiting}, couriers)
-        await faces.open(core, access, metrics, lines, lambda: self.ready)
+        audience = Audience(bus, reactor)
+        bus.add_sink(audience)
+        metrics = Metrics(
+            core,
+            measurements,
+            delay,
+            audience,
+            {"journal": lambda: journal.waiting},
+            couriers,
+            settings.summary_metrics,
+            settings.mesos_resource_type_metrics,
+        )
+        await faces.open(core, access, audience, metrics, lines, lambda: self.ready)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         garbage = GarbageCollector(
             reactor,
