@@ -14,6 +14,7 @@ from aliecs.api.inspection import (
 )
 from aliecs.api.message import operation_message, record_message
 from aliecs.api.modification import exclusions_reply, modification_request
+from aliecs.api.reconfiguration import plan_reply, reconfiguration_request
 from aliecs.api.usage import usage_reply
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
@@ -132,6 +133,20 @@ class ExtendedControl:
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return operation_message(operation)
+
+    async def ReconfigureEnvironment(
+        self, request: aliecs_v1_pb2.ReconfigureEnvironmentRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ReconfigureEnvironmentReply:
+        """Reset and configure an environment with other variables, or say what that would do."""
+        environment = self.core.environment(request.environment_id)
+        wanted = reconfiguration_request(request, request.requested_by or call.peer)
+        if request.dry_run:
+            plan = await self.core.manager.plan(environment.id, wanted.variables)
+            return await plan_reply(plan, self.core.roster.pace)
+        operation = self.core.manager.modify(environment.id, wanted)
+        call.trailing[OPERATION_ID] = operation.id
+        await operation.wait()
+        return aliecs_v1_pb2.ReconfigureEnvironmentReply(operation=operation_message(operation))
 
     async def ListExclusions(
         self, request: aliecs_v1_pb2.ListExclusionsRequest, call: ServerCall

@@ -229,4 +229,39 @@ def _transition(one: Mapping[str, Any]) -> aliecs_v1_pb2.TransitionRecord:
         run_number=one.get("run_number", 0),
         error=one.get("error", ""),
         roles=one.get("roles", ()),
+        steps=_steps(one),
+        slowest=[node_message(node) for node in one.get("slowest", ())],
+        variables={k: v for k, v in one.get("variables", {}).items() if v is not None},
+        unset_variables=[k for k, v in one.get("variables", {}).items() if v is None],
+    )
+
+
+def _steps(one: Mapping[str, Any]) -> list[aliecs_v1_pb2.StepRecord]:
+    """Each step begins where the one before it ended."""
+    steps = []
+    begun_ms = one.get("started_ms", 0)
+    for name, ended_ms in one.get("steps", ()):
+        steps.append(
+            aliecs_v1_pb2.StepRecord(name=name, started_ms=begun_ms, ended_ms=ended_ms)
+        )
+        begun_ms = ended_ms
+    return steps
+
+
+_OUTCOMES = {
+    "done": aliecs_v1_pb2.NODE_OUTCOME_DONE,
+    "failed": aliecs_v1_pb2.NODE_OUTCOME_FAILED,
+    "not reached": aliecs_v1_pb2.NODE_OUTCOME_NOT_REACHED,
+}
+
+
+def node_message(node: Mapping[str, Any]) -> aliecs_v1_pb2.NodeResult:
+    """What became of one task in a step."""
+    return aliecs_v1_pb2.NodeResult(
+        role=node.get("role", ""),
+        task_id=node.get("task_id", ""),
+        host=node.get("host", ""),
+        outcome=_OUTCOMES.get(node.get("outcome", ""), 0),
+        reason=node.get("reason", ""),
+        duration_ms=node.get("duration_ms", 0),
     )

@@ -80,12 +80,17 @@ def _event(kind: int) -> Event:
     return _EVENTS[kind]
 
 
+def reason_of(text: str) -> str:
+    """A reason, in one line. Raises `InvalidInput` for one that is too long."""
+    if len(text) > LONGEST_REASON:
+        raise InvalidInput(f"the reason is longer than {LONGEST_REASON} characters")
+    return " ".join(text.split())
+
+
 def modification_request(
     request: aliecs_v1_pb2.ModifyEnvironmentRequest, by: str
 ) -> ModificationRequest:
     """What is asked for. Raises `InvalidInput`."""
-    if len(request.reason) > LONGEST_REASON:
-        raise InvalidInput(f"the reason is longer than {LONGEST_REASON} characters")
     wanted = (
         Modification(event, tuple(_targets(roles, detectors)))
         for event, roles, detectors in (
@@ -96,7 +101,7 @@ def modification_request(
     return ModificationRequest(
         modifications=tuple(one for one in wanted if one.targets),
         user=User(name=by),
-        reason=" ".join(request.reason.split()),
+        reason=reason_of(request.reason),
         reconfigure=request.reconfigure_all,
     )
 

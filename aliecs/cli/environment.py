@@ -20,6 +20,7 @@ from aliecs.cli.history import (
 from aliecs.cli.modification import exclusions_of, modify, print_exclusions
 from aliecs.cli.option import Group
 from aliecs.cli.output import Output, local_time, local_time_exact, state_text
+from aliecs.cli.reconfiguration import reconfigure
 from aliecs.cli.role import role_tree
 from aliecs.cli.service import ask_configuration
 from aliecs.cli.session import EXTENDED, Session, session, user_name
@@ -404,5 +405,6 @@ group.add(group.command("show")(show), "get", "s", "g")
 group.add(group.command("create")(create), "new", "c", "n")
 group.add(group.command("control")(control), "ctl", "ct", "t")
 group.add(group.command("modify")(modify), "mod", "m")
+group.add(group.command("reconfigure")(reconfigure), "reconf")
 group.add(group.command("destroy")(destroy), "des", "d")
 group.add(group.command("history")(history), "h")

@@ -18,7 +18,7 @@ from aliecs.configuration.inventory import SYSTEMS
 from aliecs.environment.exclusion import Exclusions
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task, first_lines
-from aliecs.environment.machine import MODIFICATIONS, EnvironmentState, Event, Machine
+from aliecs.environment.machine import EnvironmentState, Event, Machine
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
 from aliecs.environment.streams import Streams
@@ -68,8 +68,8 @@ class Environment:
     base_defaults: Mapping[str, str]
     """The configuration service's defaults, frozen at creation; `base_vars` are its variables."""
     base_vars: Mapping[str, str]
-    requested: frozenset[str] = frozenset()
-    """The names of the variables that came with the request."""
+    requested: Mapping[str, str] = field(factory=dict)
+    """The variables that came with the request, and those that were set since."""
     workflow: Workflow = field(init=False)
     info: WorkflowTemplateInfo = field(init=False, factory=WorkflowTemplateInfo)
     machine: Machine = field(init=False)
@@ -109,7 +109,9 @@ class Environment:
         """What is needed to tell where variables come from."""
         own = set(self.facilities.options.defaults)
         configured = (set(self.base_defaults) - own) | set(self.base_vars)
-        return Origins(self.facilities.templates.of_file, self.requested, frozenset(configured))
+        return Origins(
+            self.facilities.templates.of_file, frozenset(self.requested), frozenset(configured)
+        )
 
     # --- the machine's core ----------------------------------------------------------------
 
@@ -224,9 +226,9 @@ class Environment:
                 return
 
     def fail_hook(self, cause: Cause) -> None:
-        """A critical hook has failed. Where it is one of a modification, that fails and nothing
-        else does."""
-        if self.current in MODIFICATIONS:
+        """A critical hook has failed. Where it is one of an exclusion or inclusion, that fails and
+        nothing else does."""
+        if self.current in (Event.EXCLUDE, Event.INCLUDE):
             self.warn(cause.line)
         else:
             self.fail(cause)

@@ -33,7 +33,8 @@ class Cause(msgspec.Struct, frozen=True):
 
 class TransitionRecord(msgspec.Struct):
     """One transition as it went. `steps` are (name, Unix milliseconds of its end), `roles` those
-    that it has excluded or included."""
+    that it has excluded or included, or given other tasks; `variables` what it has set, None for
+    what it has unset."""
 
     event: str
     from_state: str
@@ -45,6 +46,7 @@ class TransitionRecord(msgspec.Struct):
     error: str = ""
     steps: list[tuple[str, int]] = msgspec.field(default_factory=list)
     roles: list[str] = msgspec.field(default_factory=list)
+    variables: dict[str, str | None] = msgspec.field(default_factory=dict)
 
 
 @define(eq=False)

@@ -58,6 +58,7 @@ def _begun(entry: Entry, state: str) -> TransitionRecord:
         started_ms=entry.time_ms,
         requested_by=entry.body["user"],
         roles=list(entry.body.get("roles", ())),
+        variables=dict(entry.body.get("variables", ())),
     )
 
 

@@ -24,7 +24,12 @@ from aliecs.environment.lost import record_of_lost
 from aliecs.environment.machine import EnvironmentState, Event, allowed_events
 from aliecs.environment.modification import ModificationRequest
 from aliecs.environment.operation import Operation
-from aliecs.environment.refusal import find_modified, refuse_if_busy
+from aliecs.environment.reconfiguration import NewVariables, Plan, plan_of
+from aliecs.environment.refusal import (
+    find_modified,
+    refuse_if_busy,
+    refuse_reconfiguration,
+)
 from aliecs.environment.transition import Conductor
 from aliecs.errors import AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
 from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
@@ -163,18 +168,15 @@ class Manager:
         environment = self.environment(environment_id)
         if not request.modifications and not request.reconfigure:
             raise InvalidInput("nothing is to be modified: name roles or detectors")
-        state = environment.state
-        if request.reconfigure and state is not EnvironmentState.CONFIGURED:
-            raise Conflict(
-                f"reconfiguration refused: it is done in CONFIGURED, not in {state.value}"
-            )
         if request.reconfigure:
-            refuse_if_busy(environment, Event.RESET)
+            refuse_reconfiguration(environment)
         for modification in request.modifications[:1]:
             find_modified(environment, modification, self.environments())
         environment.user = request.user
         environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
         kinds = {modification.event.value for modification in request.modifications}
+        if request.reconfigure and not kinds:
+            kinds = {"RECONFIGURE"}
         return self.facilities.operations.start(
             kinds.pop() if len(kinds) == 1 else "MODIFY",
             request.user,
@@ -254,7 +256,7 @@ class Manager:
             ),
             base_defaults={**self.facilities.options.defaults, **defaults},
             base_vars=variables,
-            requested=frozenset(request.variables),
+            requested=dict(request.variables),
         )
         environment.info = WorkflowTemplateInfo(path=request.expression)
         environment.react = self._react
@@ -388,8 +390,21 @@ class Manager:
     async def _control(
         self, operation: Operation, environment: Environment, event: Event
     ) -> Environment:
+        conductor = self._conductors[environment.id]
+        work = conductor.perform(event, operation.user, operation)
+        await self._or_fall(operation, environment, event, work)
+        return environment
+
+    async def _or_fall(
+        self,
+        operation: Operation,
+        environment: Environment,
+        event: Event,
+        work: Coroutine[Any, Any, None],
+    ) -> None:
+        """A transition whose failure takes the environment to ERROR."""
         try:
-            await self._run(environment, event, operation.user, operation)
+            await self._work(environment, event, work)
         except Conflict:
             raise
         except AliecsError as problem:
@@ -398,12 +413,15 @@ class Manager:
                     environment, f"transition {event.value} failed: {problem.message}", operation
                 )
             raise
-        return environment
 
     async def _modify(
         self, operation: Operation, environment: Environment, request: ModificationRequest
     ) -> Environment:
         conductor = self._conductors[environment.id]
+        plan = None
+        if request.variables:
+            operation.step = "planning"
+            plan = await plan_of(environment, request.variables)
         for one in request.modifications:
             roles = find_modified(environment, one, self.environments())
             await self._work(
@@ -412,9 +430,26 @@ class Manager:
                 conductor.modify(one.event, roles, request.user, request.reason, operation),
             )
         if request.reconfigure:
-            await self._control(operation, environment, Event.RESET)
+            # Others may have been faster while it was planned.
+            refuse_reconfiguration(environment)
+            if environment.state is EnvironmentState.CONFIGURED:
+                await self._control(operation, environment, Event.RESET)
+            if plan is not None and plan.names:
+                await self._or_fall(
+                    operation,
+                    environment,
+                    Event.REPLACE,
+                    conductor.replace(plan, request.user, request.reason, operation),
+                )
             await self._control(operation, environment, Event.CONFIGURE)
         return environment
+
+    async def plan(self, environment_id: str, variables: NewVariables) -> Plan:
+        """What a reconfiguration would do; nothing is changed. Raises what it would be refused
+        with."""
+        environment = self.environment(environment_id)
+        refuse_reconfiguration(environment)
+        return await plan_of(environment, variables)
 
     async def _run(
         self, environment: Environment, event: Event, user: User, operation: Operation

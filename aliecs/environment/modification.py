@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, Deferred
 
 from aliecs.environment import run
@@ -22,6 +22,7 @@ from aliecs.environment.history import cause_of_task, first_lines
 from aliecs.environment.machine import EnvironmentState, Event
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
+from aliecs.environment.reconfiguration import NewVariables
 from aliecs.errors import Conflict, TransitionFailed
 from aliecs.event.record import User
 from aliecs.language.state import State, Status
@@ -47,12 +48,13 @@ class Modification:
 @frozen
 class ModificationRequest:
     """What a client wants, in this order; `reconfigure` resets and configures all of the
-    environment after it."""
+    environment after it, with `variables` that shall be different."""
 
     modifications: tuple[Modification, ...]
     user: User
     reason: str = ""
     reconfigure: bool = False
+    variables: NewVariables = field(factory=NewVariables)
 
 
 @define(eq=False)

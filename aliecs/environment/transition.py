@@ -28,6 +28,7 @@ from aliecs.environment.hook import Half, Hooks
 from aliecs.environment.machine import EDGES, EnvironmentState, Event
 from aliecs.environment.modification import Modifier
 from aliecs.environment.operation import Operation
+from aliecs.environment.reconfiguration import Plan
 from aliecs.environment.work import Work
 from aliecs.errors import AliecsError, TransitionFailed
 from aliecs.event.record import OpStatus, User
@@ -129,6 +130,50 @@ class Conductor:
         if environment.current is event:
             environment.machine.finished()
         self._close(event, record, None)
+
+    async def replace(self, plan: Plan, user: User, reason: str, operation: Operation) -> None:
+        """Change the variables of an environment, and give other processes to those tasks that need
+        them. Raises as `perform`."""
+        environment = self.environment
+        facilities = environment.facilities
+        record = self._open(Event.REPLACE, environment.state, user)
+        record.roles = [one.role.path for one in plan.replacements]
+        record.variables = plan.variables.told()
+        step = f"tasks_{Event.REPLACE.value}"
+        try:
+            await facilities.journal.intend(
+                "transition_begun",
+                environment.id,
+                {
+                    "event": Event.REPLACE.value,
+                    "user": user.name,
+                    "roles": record.roles,
+                    "reason": reason,
+                    "variables": record.variables,
+                },
+            )
+            await self._step(f"before_{Event.REPLACE.value}", operation, None)
+            await facilities.journal.intend(
+                "variables_changed", environment.id, {"change": plan.document}
+            )
+            await self.work.adopt(plan)
+            operation.step = step
+            environment.tell("transition step starting", OpStatus.ONGOING, step)
+            await self.work.replace(plan.replacements, operation)
+            self._step_done(step)
+            environment.tell(
+                "transition step finished", OpStatus.ONGOING, step, variables=plan.variables.set
+            )
+            await self._step(f"after_{Event.REPLACE.value}", operation, None)
+        except Exception as problem:
+            failed = self._failed(Event.REPLACE, problem)
+            if environment.current is Event.REPLACE:
+                environment.machine.cancelled()
+            self._close(Event.REPLACE, record, failed)
+            raise failed from problem
+        if environment.current is Event.REPLACE:
+            environment.machine.finished()
+        self._close(Event.REPLACE, record, None)
 
     async def teardown(self, operation: Operation) -> None:
         """The end of the environment, from whatever state: hooks at leaving, tasks released, hooks

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import define, evolve
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
@@ -19,6 +19,8 @@ from aliecs.environment.history import Cause, cause_of_task, first_lines
 from aliecs.environment.machine import Event
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
+from aliecs.environment.reconfiguration import Plan as ReconfigurationPlan
+from aliecs.environment.reconfiguration import Replacement
 from aliecs.errors import AliecsError, InvalidInput, TransitionFailed
 from aliecs.language.duration import parse_duration
 from aliecs.language.state import State, Status
@@ -32,7 +34,7 @@ from aliecs.task.command import (
     Outcome,
     TaskTransition,
 )
-from aliecs.task.deployment import DeploymentFailure, Plan
+from aliecs.task.deployment import Berth, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.task import Task
 from aliecs.workflow.role import TaskRole
 
@@ -104,11 +106,10 @@ class Work:
         """Launch hook tasks whose moment comes before all others are deployed."""
         if roles:
             await self._launch(roles)
-            await self._wait_for(roles, self._deploy_timeout_s())
+            await self._wait_for(roles)
 
     async def _deploy(self) -> None:
         environment = self.environment
-        timeout_s = self._deploy_timeout_s()
         if environment.facilities.options.clean_shared_memory:
             await self._clean_shared_memory()
         for role in environment.workflow.call_roles:
@@ -116,30 +117,54 @@ class Work:
                 role.set_status(Status.ACTIVE)
         missing = [role for role in environment.roles_in_part() if role.task is None]
         await self._launch(missing)
-        await self._wait_for(missing, timeout_s)
+        await self._wait_for(missing)
 
-    async def _launch(self, roles: Sequence[TaskRole]) -> None:
+    async def _launch(
+        self,
+        roles: Sequence[TaskRole],
+        berths: Mapping[TaskRole, Berth] | None = None,
+        doing: str = "DEPLOY",
+    ) -> None:
+        """Launch tasks. Those with a berth go there, or elsewhere where that cannot be."""
         environment = self.environment
         assembly = Assembly(environment)
         requests = await assembly.requests(roles)
-        plan = Plan(environment.id, environment, requests, assembly.build_commands)
-        failures = await environment.facilities.roster.deploy(plan)
+        failures: Sequence[DeploymentFailure] = ()
+        if berths:
+            back = [evolve(r, berth=berths.get(_role_of(r))) for r in requests]
+            failures = await self._deploy_requests(assembly, back)
+            requests = [evolve(failure.request, berth=None) for failure in failures]
+            for failure in failures:
+                environment.warn(f"task not launched again where it was: {failure}")
+        if requests:
+            failures = await self._deploy_requests(assembly, requests)
+        critical = []
         for failure in failures:
-            role = failure.request.role
-            assert isinstance(role, TaskRole)
+            role = _role_of(failure.request)
             role.set_status(Status.UNDEPLOYABLE)
-            if not role.critical:
-                environment.warn(f"task not deployed, not critical: {failure}")
-        critical = [f for f in failures if f.request.traits.critical]
+            if role.critical and environment.takes_part(role):
+                critical.append(failure)
+            else:
+                why = "excluded" if role.critical else "not critical"
+                environment.warn(f"task not deployed, {why}: {failure}")
         if critical:
-            raise self._deployment_failed(critical)
+            raise self._deployment_failed(critical, doing)
 
-    def _deployment_failed(self, failures: Sequence[DeploymentFailure]) -> TransitionFailed:
+    async def _deploy_requests(
+        self, assembly: Assembly, requests: Sequence[DeploymentRequest]
+    ) -> Sequence[DeploymentFailure]:
+        environment = self.environment
+        plan = Plan(environment.id, environment, requests, assembly.build_commands)
+        return await environment.facilities.roster.deploy(plan)
+
+    def _deployment_failed(
+        self, failures: Sequence[DeploymentFailure], doing: str
+    ) -> TransitionFailed:
         environment = self.environment
         first = failures[0]
         environment.fail(
             Cause(
-                f"DEPLOY: {first}",
+                f"{doing}: {first}",
                 environment.facilities.now_ms(),
                 role=first.request.role_path,
                 task_name=first.request.task_class.name,
@@ -151,9 +176,10 @@ class Work:
             first.problem,
         )
 
-    async def _wait_for(self, roles: Sequence[TaskRole], timeout_s: float) -> None:
+    async def _wait_for(self, roles: Sequence[TaskRole], doing: str = "DEPLOY") -> None:
         """Wait until all critical tasks of `roles` are up, and a little for the others."""
         environment = self.environment
+        timeout_s = self._deploy_timeout_s()
         muster = Muster(environment.facilities.clock)
         environment.musters.append(muster)
         try:
@@ -164,9 +190,9 @@ class Work:
             environment.musters.remove(muster)
             muster.give_up()
         if isinstance(result, Task):
-            raise self._task_failed("DEPLOY", result, _reason(result))
+            raise self._task_failed(doing, result, _reason(result))
         if result is not None:
-            raise self._too_slow(result, timeout_s)
+            raise self._too_slow(result, timeout_s, doing)
         for role in roles:
             task = environment.task_of(role)
             if task is not None and task.living and task.status is not Status.ACTIVE:
@@ -175,7 +201,7 @@ class Work:
                     f"{_where_it_should_answer(task)}"
                 )
 
-    def _too_slow(self, tasks: Sequence[Task], timeout_s: float) -> TransitionFailed:
+    def _too_slow(self, tasks: Sequence[Task], timeout_s: float, doing: str) -> TransitionFailed:
         environment = self.environment
         first = tasks[0]
         environment.fail(
@@ -183,11 +209,11 @@ class Work:
                 first,
                 f"not up within {timeout_s:g} s{_where_it_should_answer(first)}",
                 environment.facilities.now_ms(),
-                "DEPLOY",
+                doing,
             )
         )
         return TransitionFailed(
-            f"DEPLOY timed out: {len(tasks)} critical tasks are not up within {timeout_s:g} s: "
+            f"{doing} timed out: {len(tasks)} critical tasks are not up within {timeout_s:g} s: "
             + first_lines([f"{t.describe()}{_where_it_should_answer(t)}" for t in tasks], 10)
         )
 
@@ -279,15 +305,55 @@ class Work:
             if (task := environment.task_of(role)) is not None
             and (task.status is not Status.ACTIVE or task.state is not State.STANDBY)
         ]
-        await self._replace(lost)
+        self._take_out(lost)
         _, left = await roster.kill(lost)
         if left:
             raise self._task_failed("RECOVER", left[0], "could not be ended")
         missing = [role for role in environment.roles_in_part() if role.task is None]
         await self._launch(missing)
-        await self._wait_for(missing, self._deploy_timeout_s())
+        await self._wait_for(missing)
 
-    async def _replace(self, tasks: Sequence[Task]) -> None:
+    async def adopt(self, plan: ReconfigurationPlan) -> None:
+        """Take the new variables, and with them what they change of tasks that go on."""
+        environment = self.environment
+        for _ in plan.changed.apply():
+            await environment.facilities.roster.pace.breathe()
+        environment.requested = plan.requested
+        environment.workflow.class_texts = {
+            **environment.workflow.class_texts,
+            **plan.class_texts,
+        }
+        assembly = Assembly(environment)
+        for task in plan.kept:
+            role = task.role
+            # Some may have been replaced meanwhile, by an inclusion.
+            if isinstance(role, TaskRole) and plan.changed.touches(role, "connect", "timeout"):
+                (request,) = await assembly.requests([role])
+                environment.facilities.roster.reassign(task, request)
+            await environment.facilities.roster.pace.breathe()
+
+    async def replace(self, replacements: Sequence[Replacement], operation: Operation) -> None:
+        """Give tasks other processes, where the old ones were if that can be. Raises
+        `TransitionFailed` where a critical one has none."""
+        environment = self.environment
+        roles = [one.role for one in replacements]
+        operation.progress = lambda: (
+            sum(1 for role in roles if role.status is Status.ACTIVE and role.task), len(roles)
+        )
+        old = {role: task for role in roles if (task := environment.task_of(role)) is not None}
+        _, left = await environment.facilities.roster.kill([t for t in old.values() if t.living])
+        if left:
+            raise self._task_failed("REPLACE", left[0], "could not be ended")
+        keeps_ports = {one.role for one in replacements if one.keeps_ports}
+        berths = {
+            role: Berth.of(task) if role in keeps_ports else Berth(task.host)
+            for role, task in old.items()
+        }
+        self._take_out(list(old.values()))
+        await self._launch(roles, berths, "REPLACE")
+        await self._wait_for([r for r in roles if environment.takes_part(r)], "REPLACE")
+
+    def _take_out(self, tasks: Sequence[Task]) -> None:
         """Take tasks out of the tree; their roles start anew."""
         for task in tasks:
             role = task.role
@@ -371,6 +437,12 @@ class Work:
         if timer is not None and timer.active():
             timer.cancel()
         self.environment.auto_stop = None
+
+
+def _role_of(request: DeploymentRequest) -> TaskRole:
+    role = request.role
+    assert isinstance(role, TaskRole)
+    return role
 
 
 def _where_it_should_answer(task: Task) -> str:

@@ -164,6 +164,12 @@ class Roster:
         """See `Commander.trigger`."""
         return await self._commander.trigger(tasks, timeout_s, environment_id)
 
+    def reassign(self, task: Task, request: DeploymentRequest) -> None:
+        """A task goes on for its role, which has other channels to connect to or other traits."""
+        task.traits = request.traits
+        task.labels = request.labels
+        task.outbound = request.outbound
+
     def release(self, tasks: Iterable[Task]) -> None:
         """Tasks serve nobody any more. Those that have ended are forgotten, the others are idle."""
         now_s = self.clock.seconds()
