@@ -245,7 +245,7 @@ class ExclusionTests(TestCase):
             await self.refused(kind, text, wanted)
         with self.assertRaises(InvalidInput):
             house.manager.modify(environment.id, ModificationRequest((), ME))
-        with self.assertRaisesRegex(Conflict, "in CONFIGURED, not in RUNNING"):
+        with self.assertRaisesRegex(Conflict, "in CONFIGURED and in DEPLOYED, not in RUNNING"):
             house.manager.modify(environment.id, ModificationRequest((), ME, reconfigure=True))
         await house.exclude(environment, "w.one")
         await self.refused(
