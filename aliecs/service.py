@@ -31,7 +31,7 @@ from aliecs.api.manhole import Access, manhole_factory
 from aliecs.api.metrics import Metrics, ReactorDelay
 from aliecs.api.metrics_faces import MetricsFaces
 from aliecs.api.request import LONGEST_BODY
-from aliecs.api.rest import Rest
+from aliecs.api.rest import Face, Rest
 from aliecs.api.site import QuietSite
 from aliecs.api.stream import EventStream
 from aliecs.backend.host import HostDefinition
@@ -355,7 +355,7 @@ class CoreParts:
         self._stops.add("gRPC", lambda: server.stop(STOP_GRACE_S))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
         stream = EventStream(core.bus, reactor, version_text())
-        rest = Rest(control, extended, stream, reactor, lambda: self.ready, metrics)
+        rest = Rest(Face(control, extended, stream, reactor, lambda: self.ready, metrics))
         # Bodies that are somewhat too large are told so; what is far too large is cut off.
         site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)
         port = self._listen("restPort", settings.rest_port, site)

@@ -81,67 +81,7 @@ def nothing_left(body: Mapping[str, Any], *known: str) -> None:
         raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)}")
 
 
-def template_expression(template: Any) -> str:
-    """`"<expression>"`, or `{repository, name, revision}`."""
-    if isinstance(template, str) and template:
-        return template
-    if isinstance(template, dict) and isinstance(template.get("name"), str):
-        expression = str(template["name"])
-        if template.get("repository"):
-            expression = f"{template['repository']}/workflows/{expression}"
-        if template.get("revision"):
-            expression = f"{expression}@{template['revision']}"
-        return expression
-    raise InvalidInput("template is missing: a workflow expression, or an object with a name")
-
-
-def variables_of(value: Any) -> dict[str, str]:
-    """Variables are texts; other JSON values become their JSON text, as lists and maps do."""
-    if not isinstance(value, dict):
-        raise InvalidInput("variables is not a JSON object")
-    return {
-        str(key): item if isinstance(item, str) else msgspec.json.encode(item).decode()
-        for key, item in value.items()
-    }
-
-
 def arguments(request: Request, name: str) -> list[str]:
     """All values of a query parameter."""
     found = request.args or {}
     return [bytes(item).decode("utf-8", "replace") for item in found.get(name.encode(), [])]
-
-
-def text_of(request: Request, name: str, default: str) -> str:
-    """A query parameter, the last where it is given twice."""
-    values = arguments(request, name)
-    return values[-1] if values else default
-
-
-def flag_of(request: Request, name: str, default: bool) -> bool:
-    """A query parameter that is true or false. Raises `InvalidInput`."""
-    text = text_of(request, name, str(default)).strip().lower()
-    if text in ("true", "1", ""):
-        return True
-    if text in ("false", "0"):
-        return False
-    raise InvalidInput(f"{name} is {text!r}; it can be true or false")
-
-
-def number_of(request: Request, name: str, default: int) -> int:
-    """A query parameter that is a number up to a million. Raises `InvalidInput`."""
-    text = text_of(request, name, str(default))
-    if not text.isdecimal() or int(text) > 1_000_000:
-        raise InvalidInput(f"{name} is {text!r}; it has to be a number from 0 to 1000000")
-    return int(text)
-
-
-def seconds_of(request: Request, name: str) -> float:
-    """A query parameter that is a time in seconds. Raises `InvalidInput`."""
-    text = text_of(request, name, "0")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise InvalidInput(f"{name} is {text!r}; it has to be a number of seconds")
-    return seconds

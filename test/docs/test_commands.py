@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -13,7 +14,8 @@ import pytest
 from werkzeug.exceptions import HTTPException
 
 from aliecs.api.apricot_http import ApricotHttp
-from aliecs.api.rest import Rest
+from aliecs.api.rest import Face, Rest
+from aliecs.api.stream import EventStream
 from aliecs.cli.coconut import root
 from aliecs.settings.apricot import ApricotOptions
 from aliecs.settings.options import SettingsOptions
@@ -126,4 +128,6 @@ def apricot_routes():  # type: ignore[no-untyped-def]
 
 def routes():  # type: ignore[no-untyped-def]
     """The routes of REST; nothing behind them is needed to match."""
-    return Rest(*[None] * 6).app.url_map  # type: ignore[arg-type]
+    nothing: Any = None
+    stream = EventStream(nothing, nothing, "0")
+    return Rest(Face(nothing, nothing, stream, nothing, nothing, nothing)).app.url_map

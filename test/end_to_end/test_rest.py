@@ -57,6 +57,26 @@ def test_what_the_core_is(core: RunningCore) -> None:
     assert demo["varSpecMap"]["block_rate"]["widget"] == "slider"
 
 
+def test_what_the_api_says_of_itself(core: RunningCore) -> None:
+    status, document, headers = core.rest("GET", f"{API}/openapi.json")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["version"] == core.rest("GET", f"{API}/framework")[1]["version"][
+        "versionStr"
+    ]
+    # Without its slash, the place of the page leads to it.
+    with urllib.request.urlopen(core.addresses["rest"] + API, timeout=10) as answer:
+        assert answer.url.endswith(f"{API}/")
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "/api/v1/environments" in answer.read().decode()
+
+
+def test_a_method_that_a_path_does_not_have(core: RunningCore) -> None:
+    status, problem, headers = core.rest("PUT", f"{API}/hosts/flp001", {})
+    assert (status, problem["code"]) == (405, "path")
+    assert headers["Allow"] == "GET, HEAD, PATCH"
+
+
 def test_a_whole_life(core: RunningCore) -> None:
     status, operation, headers = core.rest(
         "POST",

@@ -1,0 +1,275 @@
+"""Environments: made, taken through transitions, changed, destroyed, and remembered."""
+
+from __future__ import annotations
+
+from twisted.web.server import Request
+
+from aliecs.api.mapping import from_value, to_value
+from aliecs.api.request import call_of, json_answer
+from aliecs.api.rest.face import Face
+from aliecs.api.rest.kind import Choice, Flag, Number, Template, Text, Texts, Variables
+from aliecs.api.rest.route import PROBLEM_TYPE, Body, Content, Field, Parameter, Part, Section
+from aliecs.environment.machine import Event
+from aliecs.protocol import aliecs_v1_pb2
+from aliecs.protocol.protos import o2control_pb2
+
+ENVIRONMENTS = Section(
+    "environments",
+    "Environments, living ones and those that ended.",
+    [Part("environment_id", "id of an environment")],
+)
+
+ALL = Parameter("all", Flag(), "also those that are not public", True)
+TASK_INFOS = Parameter("tasks", Flag(), "with their tasks", False)
+WORKFLOW = Parameter("workflow", Flag(), "with the tree of roles", False)
+PATH = Parameter("path", Text(), "only roles whose path fits this glob", "*")
+ROLE = Parameter("role", Text(), "roles whose path fits this glob; none: the root", "")
+NAME = Parameter("name", Texts(), "only variables of these names", [])
+LIMIT = Parameter("limit", Number(), "at most so many; 0: as many as the core gives", 0)
+DRY_RUN = Parameter("dry_run", Flag(), "only say what it would come to", False)
+KEEP_TASKS = Parameter("keep_tasks", Flag(), "leave the tasks alive, without environment", False)
+IN_RUNNING = Parameter(
+    "allow_in_running_state", Flag(), "stop the run first where there is one", False
+)
+FORCE = Parameter("force", Flag(), "wait for nothing", False)
+
+USER = Field("user", Text(), "who asks", "")
+REASON = Field("reason", Text(), "why", "")
+
+TEMPLATE = Field("template", Template(), "the workflow")
+VARIABLES = Field("variables", Variables(), "user variables of the environment", {})
+
+CREATION = Body(
+    [
+        TEMPLATE,
+        VARIABLES,
+        Field("auto", Flag(), "take one run, to its own end, and go", False),
+        Field("public", Flag(), "shown to all", True),
+        USER,
+        REASON,
+    ]
+)
+
+TRANSITIONS = (
+    Event.DEPLOY,
+    Event.CONFIGURE,
+    Event.RESET,
+    Event.START_ACTIVITY,
+    Event.STOP_ACTIVITY,
+    Event.RECOVER,
+)
+
+TRANSITION = Body(
+    [
+        Field(
+            "type",
+            Choice([event.value for event in TRANSITIONS], any_case=True),
+            "which transition",
+        ),
+        USER,
+        REASON,
+    ]
+)
+
+MODIFICATION = Body(
+    [
+        Field("exclude", Texts(), "paths of roles to exclude", []),
+        Field("excludeDetectors", Texts(), "detectors to exclude", []),
+        Field("include", Texts(), "paths of roles to include again", []),
+        Field("includeDetectors", Texts(), "detectors to include again", []),
+        Field(
+            "reconfigureAll",
+            Flag(),
+            "afterwards reset and configure all; only in CONFIGURED",
+            False,
+        ),
+        REASON,
+        USER,
+    ]
+)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments",
+    reply=o2control_pb2.GetEnvironmentsReply,
+    parameters=[ALL, TASK_INFOS],
+)
+async def environments(face: Face, request: Request) -> bytes:
+    """Environments by their age."""
+    asked = o2control_pb2.GetEnvironmentsRequest(
+        showAll=ALL.of(request), showTaskInfos=TASK_INFOS.of(request)
+    )
+    return await face.answer(request, face.control.GetEnvironments, asked)
+
+
+@ENVIRONMENTS.action(
+    "POST",
+    "/environments",
+    parameters=[DRY_RUN],
+    body=CREATION,
+    problems=[404, 409, 429, 500],
+    more_answers={
+        200: Content([aliecs_v1_pb2.Operation, aliecs_v1_pb2.InspectWorkflowReply]),
+        422: Content([aliecs_v1_pb2.InspectWorkflowReply], other_types=[PROBLEM_TYPE]),
+    },
+)
+async def create(face: Face, request: Request) -> bytes:
+    """Create an environment and bring it to CONFIGURED.
+
+    With `dry_run` the answer is an `InspectWorkflowReply`: 200 where the workflow has no errors,
+    422 where it has.
+    """
+    body = CREATION.of(request)
+    if DRY_RUN.of(request):
+        inspection = from_value(
+            {
+                "workflowTemplate": body["template"],
+                "variables": body["variables"],
+                "requestedBy": body["user"],
+            },
+            aliecs_v1_pb2.InspectWorkflowRequest,
+        )
+        reply = await face.extended.InspectWorkflow(inspection, call_of(request))
+        return json_answer(request, to_value(reply), 200 if reply.valid else 422)
+    asked = from_value(
+        {
+            "workflowTemplate": body["template"],
+            "vars": body["variables"],
+            "autoTransition": body["auto"],
+            "public": body["public"],
+            "requestUser": {"name": body["user"]},
+        },
+        o2control_pb2.NewEnvironmentRequest,
+    )
+    return await face.act(request, face.control.NewEnvironment, asked)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments/<environment_id>",
+    reply=o2control_pb2.GetEnvironmentReply,
+    parameters=[WORKFLOW],
+)
+async def environment(face: Face, request: Request, environment_id: str) -> bytes:
+    """One environment in full."""
+    asked = o2control_pb2.GetEnvironmentRequest(
+        id=environment_id, showWorkflowTree=WORKFLOW.of(request)
+    )
+    return await face.answer(request, face.control.GetEnvironment, asked)
+
+
+@ENVIRONMENTS.action(
+    "DELETE",
+    "/environments/<environment_id>",
+    parameters=[KEEP_TASKS, IN_RUNNING, FORCE],
+    problems=[409, 500],
+)
+async def destroy(face: Face, request: Request, environment_id: str) -> bytes:
+    """Destroy an environment; a transition under way is aborted."""
+    asked = o2control_pb2.DestroyEnvironmentRequest(
+        id=environment_id,
+        keepTasks=KEEP_TASKS.of(request),
+        allowInRunningState=IN_RUNNING.of(request),
+        force=FORCE.of(request),
+    )
+    return await face.act(request, face.control.DestroyEnvironment, asked)
+
+
+@ENVIRONMENTS.action(
+    "POST",
+    "/environments/<environment_id>/transitions",
+    body=TRANSITION,
+    problems=[409, 429, 500],
+)
+async def transition(face: Face, request: Request, environment_id: str) -> bytes:
+    """Take an environment through a transition."""
+    body = TRANSITION.of(request)
+    if body["type"] == Event.RECOVER.value:
+        recover = aliecs_v1_pb2.RecoverRequest(
+            environment_id=environment_id, requested_by=body["user"]
+        )
+        return await face.act(request, face.extended.Recover, recover)
+    asked = o2control_pb2.ControlEnvironmentRequest(id=environment_id, type=body["type"])
+    asked.requestUser.name = body["user"]
+    return await face.act(request, face.control.ControlEnvironment, asked)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments/<environment_id>/transitions",
+    reply=aliecs_v1_pb2.GetEnvironmentHistoryReply,
+)
+async def history(face: Face, request: Request, environment_id: str) -> bytes:
+    """The record of an environment, also of one that has ended."""
+    asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(id=environment_id)
+    return await face.answer(request, face.extended.GetEnvironmentHistory, asked)
+
+
+@ENVIRONMENTS.action(
+    "POST",
+    "/environments/<environment_id>/modifications",
+    body=MODIFICATION,
+    problems=[409, 429, 500],
+)
+async def modify(face: Face, request: Request, environment_id: str) -> bytes:
+    """Exclude roles and detectors from an environment, or include them again."""
+    body = MODIFICATION.of(request)
+    asked = aliecs_v1_pb2.ModifyEnvironmentRequest(
+        environment_id=environment_id,
+        exclude_roles=body["exclude"],
+        exclude_detectors=body["excludeDetectors"],
+        include_roles=body["include"],
+        include_detectors=body["includeDetectors"],
+        reconfigure_all=body["reconfigureAll"],
+        reason=body["reason"],
+        requested_by=body["user"],
+    )
+    return await face.act(request, face.extended.ModifyEnvironment, asked)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments/<environment_id>/exclusions",
+    reply=aliecs_v1_pb2.ListExclusionsReply,
+)
+async def exclusions(face: Face, request: Request, environment_id: str) -> bytes:
+    """What is excluded from an environment, by whom and since when."""
+    asked = aliecs_v1_pb2.ListExclusionsRequest(environment_id=environment_id)
+    return await face.answer(request, face.extended.ListExclusions, asked)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments/<environment_id>/roles",
+    reply=o2control_pb2.GetRolesReply,
+    parameters=[PATH],
+)
+async def roles(face: Face, request: Request, environment_id: str) -> bytes:
+    """Roles of an environment, each with all below it."""
+    asked = o2control_pb2.GetRolesRequest(envId=environment_id, pathSpec=PATH.of(request))
+    return await face.answer(request, face.control.GetRoles, asked)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments/<environment_id>/variables",
+    reply=aliecs_v1_pb2.ExplainVariablesReply,
+    parameters=[ROLE, NAME],
+    problems=[429],
+)
+async def variables(face: Face, request: Request, environment_id: str) -> bytes:
+    """The variables that roles see, where each value comes from, and what it overrides."""
+    asked = aliecs_v1_pb2.ExplainVariablesRequest(
+        environment_id=environment_id, role=ROLE.of(request), names=NAME.of(request)
+    )
+    return await face.answer(request, face.extended.ExplainVariables, asked)
+
+
+@ENVIRONMENTS.route(
+    "GET", "/history", reply=aliecs_v1_pb2.GetEnvironmentHistoryReply, parameters=[LIMIT]
+)
+async def ended(face: Face, request: Request) -> bytes:
+    """Records of environments that ended, newest first."""
+    asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(limit=LIMIT.of(request))
+    return await face.answer(request, face.extended.GetEnvironmentHistory, asked)

@@ -1,0 +1,246 @@
+"""The kinds of values that requests of REST have, in their queries and in their bodies.
+
+A kind knows its JSON schema, how it is written in a query, and how it stands in a body, so that
+what the document of the API says of a value is what is checked. Each refuses what it cannot be with
+`InvalidInput`, naming the value and what it can be. Of a parameter that is given several times the
+last counts, but for lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from attrs import frozen
+
+from aliecs.errors import InvalidInput
+
+LARGEST_NUMBER = 1_000_000
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Kind(Protocol[T_co]):
+    """What a value is."""
+
+    def schema(self) -> dict[str, Any]:
+        """Its JSON schema."""
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> T_co:
+        """The value as it is written in a query, at least once."""
+
+    def from_json(self, name: str, value: Any) -> T_co:
+        """The value as it stands in a body."""
+
+
+def _refused(name: str, value: object, can_be: str) -> InvalidInput:
+    shown = repr(value)
+    if len(shown) > 80:
+        shown = f"{shown[:80]}..."
+    return InvalidInput(f"{name} is {shown}; it {can_be}")
+
+
+@frozen
+class Text:
+    """Any text."""
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "string"}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> str:
+        """See `Kind`."""
+        return texts[-1]
+
+    def from_json(self, name: str, value: Any) -> str:
+        """See `Kind`."""
+        if not isinstance(value, str):
+            raise _refused(name, value, "has to be a text")
+        return value
+
+
+@frozen
+class Choice:
+    """One of several words; with `any_case`, in small letters as well as in capitals."""
+
+    words: Sequence[str]
+    any_case: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "string", "enum": list(self.words)}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> str:
+        """See `Kind`."""
+        text = texts[-1]
+        word = text.strip().upper() if self.any_case else text
+        if word not in self.words:
+            raise _refused(name, text, f"can be {', '.join(self.words)}")
+        return word
+
+    def from_json(self, name: str, value: Any) -> str:
+        """See `Kind`."""
+        if not isinstance(value, str):
+            raise _refused(name, value, f"can be {', '.join(self.words)}")
+        return self.from_texts(name, [value])
+
+
+@frozen
+class Flag:
+    """True or false; in a query also 1 and 0, and the bare name for true."""
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "boolean"}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> bool:
+        """See `Kind`."""
+        text = texts[-1]
+        word = text.strip().lower()
+        if word in ("true", "1", ""):
+            return True
+        if word in ("false", "0"):
+            return False
+        raise _refused(name, word, "can be true or false")
+
+    def from_json(self, name: str, value: Any) -> bool:
+        """See `Kind`."""
+        if not isinstance(value, bool):
+            raise _refused(name, value, "can be true or false")
+        return value
+
+
+@frozen
+class Number:
+    """A whole number, from `least` to `most`."""
+
+    least: int = 0
+    most: int = LARGEST_NUMBER
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> int:
+        """See `Kind`."""
+        text = texts[-1]
+        digits = text.removeprefix("-")
+        # Digits of other scripts are digits to `int`, but to nobody else.
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 20):
+            raise _refused(name, text, f"has to be a number from {self.least} to {self.most}")
+        return self.from_json(name, int(text))
+
+    def from_json(self, name: str, value: Any) -> int:
+        """See `Kind`."""
+        if type(value) is not int or not self.least <= value <= self.most:
+            raise _refused(name, value, f"has to be a number from {self.least} to {self.most}")
+        return value
+
+
+@frozen
+class Seconds:
+    """A time in seconds, which may have a fraction."""
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "number", "minimum": 0}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> float:
+        """See `Kind`."""
+        text = texts[-1]
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < float("inf"):
+            raise _refused(name, text, "has to be a number of seconds")
+        return seconds
+
+    def from_json(self, name: str, value: Any) -> float:
+        """See `Kind`."""
+        if type(value) not in (int, float) or not 0 <= value < float("inf"):
+            raise _refused(name, value, "has to be a number of seconds")
+        return float(value)
+
+
+@frozen
+class Texts:
+    """Any number of texts: a list in a body, the parameter any number of times in a query."""
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "array", "items": {"type": "string"}}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> list[str]:
+        """See `Kind`."""
+        return list(texts)
+
+    def from_json(self, name: str, value: Any) -> list[str]:
+        """See `Kind`."""
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise _refused(name, value, "has to be a list of texts")
+        return value
+
+
+@frozen
+class Variables:
+    """Variables are texts; other JSON values become their JSON text, as lists and maps do."""
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "Texts; other values become their JSON text.",
+        }
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> dict[str, str]:
+        """See `Kind`."""
+        raise _refused(name, texts[-1], "has no place in a query")
+
+    def from_json(self, name: str, value: Any) -> dict[str, str]:
+        """See `Kind`."""
+        if not isinstance(value, dict):
+            raise InvalidInput(f"{name} is not a JSON object")
+        return {
+            str(key): item if isinstance(item, str) else msgspec.json.encode(item).decode()
+            for key, item in value.items()
+        }
+
+
+@frozen
+class Template:
+    """A workflow: `"<expression>"`, or `{repository, name, revision}`."""
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        text = {"type": "string"}
+        return {
+            "description": "A workflow expression, or its parts.",
+            "oneOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"repository": text, "name": text, "revision": text},
+                },
+            ],
+        }
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> str:
+        """See `Kind`."""
+        return self.from_json(name, texts[-1])
+
+    def from_json(self, name: str, value: Any) -> str:
+        """See `Kind`."""
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+            expression = str(value["name"])
+            if value.get("repository"):
+                expression = f"{value['repository']}/workflows/{expression}"
+            if value.get("revision"):
+                expression = f"{expression}@{value['revision']}"
+            return expression
+        raise InvalidInput(f"{name} is missing: a workflow expression, or an object with a name")
