@@ -159,6 +159,13 @@ class TransitionFailed(AliecsError):
             self.http_status = cause.http_status
 
 
+class Aborted(TransitionFailed):
+    """Somebody gave it up, or something more important did; the text says who and why."""
+
+    code = "aborted"
+    http_status = 409
+
+
 class NotImplementedYet(AliecsError):
     """A call of the wire that this server does not offer."""
 

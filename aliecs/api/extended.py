@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from attrs import define
 
 from aliecs.api.core import OPERATION_ID, Core
@@ -13,12 +15,12 @@ from aliecs.api.inspection import (
     too_many_explained,
 )
 from aliecs.api.message import operation_message, record_message
-from aliecs.api.modification import exclusions_reply, modification_request
+from aliecs.api.modification import exclusions_reply, modification_request, reason_of
 from aliecs.api.reconfiguration import plan_reply, reconfiguration_request
 from aliecs.api.usage import usage_reply
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
-from aliecs.errors import InvalidInput, NotFound
+from aliecs.errors import AliecsError, InvalidInput, NotFound
 from aliecs.event.record import User
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import is_identifier
@@ -26,6 +28,9 @@ from aliecs.txgrpc.route import ServerCall
 
 LOG_BYTES = 65_536
 """How much of a task's output is asked for."""
+
+MOST_WAITED = 1000
+"""How many of those that are waited for are told at most."""
 
 RECORDS = 100
 """Records given where the client does not say how many."""
@@ -41,7 +46,21 @@ class ExtendedControl:
         self, request: aliecs_v1_pb2.GetOperationRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
         """One operation."""
-        return operation_message(self.core.manager.facilities.operations.get(request.id))
+        operation = self.core.manager.facilities.operations.get(request.id)
+        return operation_message(
+            operation, request.with_results, min(request.waiting_limit, MOST_WAITED)
+        )
+
+    async def AbortOperation(
+        self, request: aliecs_v1_pb2.AbortOperationRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """Give up an operation, and wait until all that follows from it is done."""
+        user = User(name=request.requested_by or call.peer)
+        operation = self.core.manager.abort(request.id, user, reason_of(request.reason))
+        call.trailing[OPERATION_ID] = operation.id
+        with suppress(AliecsError):
+            await operation.wait()
+        return operation_message(operation)
 
     async def ListOperations(
         self, request: aliecs_v1_pb2.ListOperationsRequest, call: ServerCall

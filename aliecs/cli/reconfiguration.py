@@ -25,7 +25,7 @@ MOST_VALUES = 3
     multiple=True,
     help="variables to set: key=value,key=value or a JSON object; can be given several times",
 )
-@click.option("-u", "--unset", metavar="KEY", multiple=True, help="unset a variable of the creation")
+@click.option("-u", "--unset", metavar="KEY", multiple=True, help="unset one of the creation")
 @click.option("--dry-run", is_flag=True, help="only say which tasks would be replaced, and why")
 @click.option("-r", "--reason", default="", help="why, for the others")
 def reconfigure(

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -31,7 +31,7 @@ from aliecs.environment.refusal import (
     refuse_reconfiguration,
 )
 from aliecs.environment.transition import Conductor
-from aliecs.errors import AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
+from aliecs.errors import Aborted, AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
 from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
 from aliecs.journal import EnvironmentRecord
 from aliecs.task.task import Task
@@ -42,6 +42,8 @@ CONTROLLABLE = frozenset(
 """What a client may ask of an environment by name; RECOVER has a way of its own."""
 
 POLL_S = 1.0
+
+BEING_UNDONE = "is being undone"
 
 UNTOLD = WorkflowTemplateInfo()
 """What events of a creation say of the workflow, but for two of them."""
@@ -74,6 +76,11 @@ class Destroyed:
 
     killed: Sequence[Task] | None
     left: Sequence[Task]
+
+
+def _told(what: str, problem: AliecsError) -> str:
+    """What failed; of what was given up only that."""
+    return problem.message if isinstance(problem, Aborted) else f"{what}: {problem.message}"
 
 
 @define(eq=False)
@@ -184,6 +191,20 @@ class Manager:
             lambda operation: self._modify(operation, environment, request),
         )
 
+    def abort(self, operation_id: str, user: User, reason: str) -> Operation:
+        """Give up an operation: a creation is undone, a transition ends in ERROR, a modification
+        leaves the environment as it was. Raises `NotFound`, and `Conflict` where it cannot be."""
+        operation = self.facilities.operations.get(operation_id)
+        operation.abort(user, reason)
+        self._log.info(
+            "operation {operation} ({kind}) of environment {environment} is aborted {abortion}",
+            operation=operation.id,
+            kind=operation.kind,
+            environment=operation.environment_id,
+            abortion=operation.abortion,
+        )
+        return operation
+
     def destroy(self, environment_id: str, request: DestructionRequest) -> Operation:
         """End an environment, aborting what is under way; its result is `Destroyed`."""
         environment = self.environment(environment_id)
@@ -218,10 +239,16 @@ class Manager:
     async def _create(self, operation: Operation, request: CreationRequest) -> Environment:
         environment = await self._prepare(operation, request)
         try:
+            await self._announce(environment)
             await self._load(environment, request, operation)
             self._register(environment)
         except Exception as fault:
-            problem = environment.as_error(fault, "loading")
+            operation.closing = BEING_UNDONE
+            if isinstance(fault, CancelledError):
+                why = operation.why_cancelled("because the core ends")
+                problem: AliecsError = Aborted(f"CREATE aborted {why}")
+            else:
+                problem = environment.as_error(fault, "loading")
             environment.fail(Cause(problem.message, self.facilities.now_ms()))
             await self._close(environment, EnvironmentState.ERROR)
             self._tell_creation_failed(environment, problem.message)
@@ -260,6 +287,9 @@ class Manager:
         )
         environment.info = WorkflowTemplateInfo(path=request.expression)
         environment.react = self._react
+        return environment
+
+    async def _announce(self, environment: Environment) -> None:
         environment.tell(
             "transition starting",
             OpStatus.STARTED,
@@ -277,7 +307,6 @@ class Manager:
             transition="CREATE",
             state="PENDING",
         )
-        return environment
 
     async def _load(
         self, environment: Environment, request: CreationRequest, operation: Operation
@@ -352,8 +381,9 @@ class Manager:
             self._tell_creation_failed(environment, problem.message)
             return
         environment.destruction = operation
+        operation.closing = BEING_UNDONE
         await self._fall(
-            environment, f"deployment or configuration failed: {problem.message}", operation
+            environment, _told("deployment or configuration failed", problem), operation
         )
         await self._tear_down(environment, operation, keep_tasks=False)
         self._tell_creation_failed(environment, problem.message)
@@ -377,12 +407,16 @@ class Manager:
                 await deferLater(self.facilities.clock, POLL_S)
             if environment.state is EnvironmentState.CONFIGURED:
                 await self._run(environment, Event.RESET, user, operation)
-        except AliecsError as problem:
+        except (AliecsError, CancelledError) as problem:
             if environment.destruction is not None:
                 return
-            await self._fall(environment, f"{problem.message}", operation)
+            aborted = f"aborted {operation.why_cancelled('because the core ends')}"
+            error = problem.message if isinstance(problem, AliecsError) else aborted
+            operation.closing = BEING_UNDONE
+            await self._fall(environment, error, operation)
         if environment.destruction is None and environment.current is None:
             environment.destruction = operation
+            operation.closing = "is a destruction"
             await self._tear_down(environment, operation, keep_tasks=False)
 
     # --- control ---------------------------------------------------------------------------
@@ -409,8 +443,9 @@ class Manager:
             raise
         except AliecsError as problem:
             if environment.destruction is None:
+                operation.closing = "has failed, and its environment goes to ERROR"
                 await self._fall(
-                    environment, f"transition {event.value} failed: {problem.message}", operation
+                    environment, _told(f"transition {event.value} failed", problem), operation
                 )
             raise
 
@@ -486,7 +521,7 @@ class Manager:
         environment.tell(
             "a critical error occurred, GO_ERROR transition imminent", error=error, transition=""
         )
-        environment.fail(Cause(error, self.facilities.now_ms()))
+        environment.account_for(error)
         try:
             await self._run(environment, Event.GO_ERROR, operation.user, operation)
         except (Conflict, TransitionFailed) as problem:
@@ -508,7 +543,7 @@ class Manager:
                 event.value,
                 environment.user,
                 environment.id,
-                lambda operation: self._fall(environment, reason, operation),
+                lambda operation: self._go_error(operation, environment, reason),
             )
             return
         user = TIMER if "auto_stop_timeout" in reason else TASK
@@ -516,6 +551,12 @@ class Manager:
             self._wanted_stops[environment.id] = reason
         elif environment.state is EnvironmentState.RUNNING:
             self._stop(environment, user, reason)
+
+    async def _go_error(
+        self, operation: Operation, environment: Environment, reason: str
+    ) -> None:
+        operation.closing = "takes its environment to ERROR"
+        await self._fall(environment, reason, operation)
 
     def _stop(self, environment: Environment, user: User, reason: str) -> None:
         environment.user = user
@@ -527,6 +568,7 @@ class Manager:
                 return
             except AliecsError as problem:
                 if environment.destruction is None:
+                    operation.closing = "has failed, and its environment goes to ERROR"
                     await self._fall(environment, f"stop ({reason}): {problem.message}", operation)
                 return
             cause = environment.history.cause
@@ -555,6 +597,7 @@ class Manager:
         self, operation: Operation, environment: Environment, request: DestructionRequest
     ) -> Destroyed:
         environment.destruction = operation
+        operation.closing = "is a destruction"
         self._interrupt(environment, request.user)
         keep_tasks = request.keep_tasks
         if not request.force:

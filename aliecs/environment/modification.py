@@ -23,6 +23,7 @@ from aliecs.environment.machine import EnvironmentState, Event
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
 from aliecs.environment.reconfiguration import NewVariables
+from aliecs.environment.result import StepResult
 from aliecs.errors import Conflict, TransitionFailed
 from aliecs.event.record import User
 from aliecs.language.state import State, Status
@@ -205,7 +206,13 @@ class Modifier:
     async def _wait_for(self, roles: Sequence[TaskRole]) -> None:
         environment = self.environment
         timeout_s = environment.facilities.options.deploy_timeout_s
-        muster = Muster(environment.facilities.clock)
+        now_ms = environment.facilities.now_ms
+        step = self.work.result or StepResult("launch", 0)
+        muster = Muster(
+            environment.facilities.clock,
+            lambda task: step.succeeded(task, now_ms()),
+            lambda task: step.did_not(task, str(task.end), now_ms()),
+        )
         environment.musters.append(muster)
         try:
             tasks = [task for task in self._tasks(roles) if task.living]
@@ -214,6 +221,7 @@ class Modifier:
         finally:
             environment.musters.remove(muster)
             muster.give_up()
+            step.unreached(muster.missing())
         if isinstance(result, Task):
             raise self._failed("launch", result, str(result.end))
         if result is not None:

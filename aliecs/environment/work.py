@@ -21,12 +21,14 @@ from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
 from aliecs.environment.reconfiguration import Plan as ReconfigurationPlan
 from aliecs.environment.reconfiguration import Replacement
+from aliecs.environment.result import StepResult
 from aliecs.errors import AliecsError, InvalidInput, TransitionFailed
 from aliecs.language.duration import parse_duration
 from aliecs.language.state import State, Status
 from aliecs.protocol.message import ControlMode
 from aliecs.task.command import (
     CONFIGURE,
+    GATHER_S,
     RECOVER,
     RESET,
     START,
@@ -62,6 +64,8 @@ class Work:
     """See the module."""
 
     environment: Environment
+    result: StepResult | None = None
+    """Where to tell what becomes of tasks, while a step of theirs runs."""
 
     async def do(self, event: Event, operation: Operation) -> None:
         """The tasks' work of `event`. Raises `TransitionFailed` where a critical task failed."""
@@ -98,7 +102,7 @@ class Work:
             role = task.role
             assert isinstance(role, TaskRole)
             if task.critical and not task.living and self.environment.takes_part(role):
-                raise self._task_failed(event.value, task, f"has ended: {_reason(task)}")
+                raise self._failed(event.value, task, f"has ended: {_reason(task)}")
 
     # --- deploy ----------------------------------------------------------------------------
 
@@ -142,6 +146,9 @@ class Work:
         for failure in failures:
             role = _role_of(failure.request)
             role.set_status(Status.UNDEPLOYABLE)
+            if self.result is not None:
+                now_ms = environment.facilities.now_ms()
+                self.result.has_no_place(role.path, failure.problem.message, now_ms)
             if role.critical and environment.takes_part(role):
                 critical.append(failure)
             else:
@@ -162,14 +169,15 @@ class Work:
     ) -> TransitionFailed:
         environment = self.environment
         first = failures[0]
-        environment.fail(
-            Cause(
-                f"{doing}: {first}",
-                environment.facilities.now_ms(),
-                role=first.request.role_path,
-                task_name=first.request.task_class.name,
+        for failure in failures:
+            environment.fail(
+                Cause(
+                    f"{doing}: {failure}",
+                    environment.facilities.now_ms(),
+                    role=failure.request.role_path,
+                    task_name=failure.request.task_class.name,
+                )
             )
-        )
         return TransitionFailed(
             f"deployment failed, {len(failures)} critical tasks have no place: "
             + first_lines([str(failure) for failure in failures]),
@@ -180,19 +188,29 @@ class Work:
         """Wait until all critical tasks of `roles` are up, and a little for the others."""
         environment = self.environment
         timeout_s = self._deploy_timeout_s()
-        muster = Muster(environment.facilities.clock)
+        now_ms = environment.facilities.now_ms
+        step = self.result or StepResult(doing, 0)
+        muster = Muster(
+            environment.facilities.clock,
+            lambda task: step.succeeded(task, now_ms()),
+            lambda task: step.did_not(task, _reason(task), now_ms()),
+        )
         environment.musters.append(muster)
         try:
             found = (environment.task_of(role) for role in roles)
             muster.begin((task for task in found if task is not None), timeout_s)
             result = await muster.over
+            if isinstance(result, Task):
+                # What failed with it is told with it.
+                failed = self._task_failed(doing, result, _reason(result))
+                await deferLater(environment.facilities.clock, GATHER_S, lambda: None)
+                raise TransitionFailed(environment.all_that_failed(failed))
+            if result is not None:
+                raise self._too_slow(result, timeout_s, doing)
         finally:
             environment.musters.remove(muster)
             muster.give_up()
-        if isinstance(result, Task):
-            raise self._task_failed(doing, result, _reason(result))
-        if result is not None:
-            raise self._too_slow(result, timeout_s, doing)
+            step.unreached(muster.missing())
         for role in roles:
             task = environment.task_of(role)
             if task is not None and task.living and task.status is not Status.ACTIVE:
@@ -202,20 +220,13 @@ class Work:
                 )
 
     def _too_slow(self, tasks: Sequence[Task], timeout_s: float, doing: str) -> TransitionFailed:
-        environment = self.environment
-        first = tasks[0]
-        environment.fail(
-            cause_of_task(
-                first,
-                f"not up within {timeout_s:g} s{_where_it_should_answer(first)}",
-                environment.facilities.now_ms(),
-                doing,
+        causes = [
+            self._task_failed(
+                doing, task, f"not up within {timeout_s:g} s{_where_it_should_answer(task)}"
             )
-        )
-        return TransitionFailed(
-            f"{doing} timed out: {len(tasks)} critical tasks are not up within {timeout_s:g} s: "
-            + first_lines([f"{t.describe()}{_where_it_should_answer(t)}" for t in tasks], 10)
-        )
+            for task in tasks
+        ]
+        return TransitionFailed(self.environment.all_that_failed(causes[0]))
 
     async def _clean_shared_memory(self) -> None:
         """Run the cleaner of every host that the workflow names; a failure is only told."""
@@ -308,7 +319,7 @@ class Work:
         self._take_out(lost)
         _, left = await roster.kill(lost)
         if left:
-            raise self._task_failed("RECOVER", left[0], "could not be ended")
+            raise self._failed("RECOVER", left[0], "could not be ended")
         missing = [role for role in environment.roles_in_part() if role.task is None]
         await self._launch(missing)
         await self._wait_for(missing)
@@ -343,7 +354,7 @@ class Work:
         old = {role: task for role in roles if (task := environment.task_of(role)) is not None}
         _, left = await environment.facilities.roster.kill([t for t in old.values() if t.living])
         if left:
-            raise self._task_failed("REPLACE", left[0], "could not be ended")
+            raise self._failed("REPLACE", left[0], "could not be ended")
         keeps_ports = {one.role for one in replacements if one.keeps_ports}
         berths = {
             role: Berth.of(task) if role in keeps_ports else Berth(task.host)
@@ -374,11 +385,15 @@ class Work:
         for failure in outcome.failures:
             if not failure.task.critical:
                 self.environment.warn(f"{step.event} failed, not critical: {failure}")
-        critical = outcome.critical_failures
-        if critical:
-            failed = self._task_failed(step.event, critical[0].task, critical[0].reason)
-            others = [str(failure) for failure in critical[1:]]
-            raise TransitionFailed(first_lines([failed.message, *others]))
+        now_ms = self.environment.facilities.now_ms()
+        causes = [
+            cause_of_task(failure.task, failure.reason, now_ms, step.event)
+            for failure in outcome.critical_failures
+        ]
+        for cause in causes:
+            self.environment.fail(cause)
+        if causes:
+            raise TransitionFailed(self.environment.all_that_failed(causes[0]))
 
     async def send(
         self,
@@ -396,15 +411,35 @@ class Work:
         )
         if timeout_s is None:
             timeout_s = facilities.options.transition_timeout_s
-        return await facilities.roster.command(
-            tasks, step, arguments, timeout_s, environment.id, waits_for_all
+        # That of this step, also where others are begun before it has ended.
+        result, now_ms = self.result or StepResult(step.event, 0), facilities.now_ms
+        outcome = await facilities.roster.command(
+            tasks,
+            step,
+            arguments,
+            timeout_s,
+            environment.id,
+            waits_for_all,
+            lambda task: result.succeeded(task, now_ms()),
         )
+        for failure in outcome.failures:
+            result.did_not(failure.task, failure.reason, now_ms())
+        result.unreached(outcome.waiting)
+        return outcome
 
-    def _task_failed(self, doing: str, task: Task, reason: str) -> TransitionFailed:
+    def _task_failed(self, doing: str, task: Task, reason: str) -> Cause:
+        """A task that a transition fails for."""
         environment = self.environment
-        cause = cause_of_task(task, reason, environment.facilities.now_ms(), doing)
+        now_ms = environment.facilities.now_ms()
+        cause = cause_of_task(task, reason, now_ms, doing)
         environment.fail(cause)
-        return TransitionFailed(cause.line)
+        if self.result is not None:
+            self.result.did_not(task, reason, now_ms)
+        return cause
+
+    def _failed(self, doing: str, task: Task, reason: str) -> TransitionFailed:
+        first = self._task_failed(doing, task, reason)
+        return TransitionFailed(self.environment.all_that_failed(first))
 
     def end_calls(self) -> None:
         """Calls at the end of the environment."""

@@ -152,17 +152,26 @@ class Roster:
         timeout_s: float,
         environment_id: str,
         waits_for_all: bool = False,
+        succeeded: Callable[[Task], None] = lambda task: None,
     ) -> Outcome:
         """See `Commander.transition`."""
         return await self._commander.transition(
-            tasks, step, arguments, timeout_s, environment_id, waits_for_all
+            tasks, step, arguments, timeout_s, environment_id, waits_for_all, succeeded
         )
 
+    def waited_for(self, environment_id: str) -> Iterator[tuple[Task, str, float]]:
+        """See `Commander.waited_for`."""
+        return self._commander.waited_for(environment_id)
+
     async def trigger(
-        self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str
+        self,
+        tasks: Sequence[Task],
+        timeout_s: Callable[[Task], float],
+        environment_id: str,
+        succeeded: Callable[[Task], None] = lambda task: None,
     ) -> Outcome:
         """See `Commander.trigger`."""
-        return await self._commander.trigger(tasks, timeout_s, environment_id)
+        return await self._commander.trigger(tasks, timeout_s, environment_id, succeeded)
 
     def reassign(self, task: Task, request: DeploymentRequest) -> None:
         """A task goes on for its role, which has other channels to connect to or other traits."""
