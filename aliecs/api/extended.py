@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from attrs import define
@@ -17,10 +18,13 @@ from aliecs.api.inspection import (
 from aliecs.api.message import operation_message, record_message
 from aliecs.api.modification import exclusions_reply, modification_request, reason_of
 from aliecs.api.reconfiguration import plan_reply, reconfiguration_request
+from aliecs.api.shield import shielded
+from aliecs.api.tasks import kill_reply, task_of, tasks_of, told
 from aliecs.api.usage import usage_reply
+from aliecs.api.watching import Watch
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
-from aliecs.errors import AliecsError, InvalidInput, NotFound
+from aliecs.errors import AliecsError, InvalidInput
 from aliecs.event.record import User
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import is_identifier
@@ -91,9 +95,7 @@ class ExtendedControl:
         self, request: aliecs_v1_pb2.GetTaskLogRequest, call: ServerCall
     ) -> aliecs_v1_pb2.GetTaskLogReply:
         """The last lines that a task wrote."""
-        task = self.core.roster.task(request.task_id)
-        if task is None:
-            raise NotFound("task not found")
+        task = task_of(self.core, request.task_id)
         stderr = request.stream == aliecs_v1_pb2.TASK_STREAM_STDERR
         text = await self.core.roster.task_log(task, "stderr" if stderr else "stdout", LOG_BYTES)
         lines = text.splitlines()
@@ -166,6 +168,37 @@ class ExtendedControl:
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return aliecs_v1_pb2.ReconfigureEnvironmentReply(operation=operation_message(operation))
+
+    async def KillTasks(
+        self, request: aliecs_v1_pb2.KillTasksRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.KillTasksReply:
+        """End tasks, whoever has them."""
+        tasks = tasks_of(self.core, request)
+        before = [told(task) for task in tasks]
+        user = User(name=request.requested_by or call.peer)
+        killed, left = await shielded(
+            self.core.manager.kill_tasks(tasks, user, reason_of(request.reason), request.force)
+        )
+        return kill_reply(killed, left, before)
+
+    async def RestartTask(
+        self, request: aliecs_v1_pb2.RestartTaskRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """Give the role of a task another process."""
+        operation = self.core.manager.restart_task(
+            task_of(self.core, request.task_id),
+            User(name=request.requested_by or call.peer),
+            reason_of(request.reason),
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        await operation.wait()
+        return operation_message(operation)
+
+    def WatchEnvironment(
+        self, request: aliecs_v1_pb2.WatchEnvironmentRequest, call: ServerCall
+    ) -> AsyncIterator[aliecs_v1_pb2.EnvironmentChange]:
+        """The roles of an environment as they are, and then what changes."""
+        return Watch(self.core, self.core.environment(request.environment_id)).changes()
 
     async def ListExclusions(
         self, request: aliecs_v1_pb2.ListExclusionsRequest, call: ServerCall

@@ -394,6 +394,10 @@ class Environment:
     def _doing(self) -> str:
         return self.current.value if self.current is not None else self.state.value
 
+    def needs(self, task: Task) -> bool:
+        """True where the end of the task would be a failure of the environment."""
+        return not self._spared(task)
+
     def _spared(self, task: Task) -> str:
         """Why a failure of the task is none of the environment; empty where it is one."""
         if not task.critical:

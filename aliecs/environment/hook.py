@@ -178,6 +178,7 @@ class Hooks:
         result = StepResult(moment, now_ms())
         if self.operation is not None:
             self.operation.results.append(result)
+        result.expect(tasks)
         try:
             outcome = await environment.facilities.roster.trigger(
                 tasks,
@@ -187,7 +188,6 @@ class Hooks:
             )
             for failure in outcome.failures:
                 result.did_not(failure.task, failure.reason, now_ms())
-            result.unreached(outcome.waiting)
         finally:
             result.finish(now_ms())
         failures = []

@@ -18,16 +18,18 @@ from twisted.logger import Logger
 
 from aliecs.environment.assembly import load_workflow
 from aliecs.environment.environment import Environment
+from aliecs.environment.exclusion import Target
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import Cause, History
 from aliecs.environment.lost import record_of_lost
 from aliecs.environment.machine import EnvironmentState, Event, allowed_events
-from aliecs.environment.modification import ModificationRequest
+from aliecs.environment.modification import Modification, ModificationRequest
 from aliecs.environment.operation import Operation
 from aliecs.environment.reconfiguration import NewVariables, Plan, plan_of
 from aliecs.environment.refusal import (
     find_modified,
     refuse_if_busy,
+    refuse_kill,
     refuse_reconfiguration,
 )
 from aliecs.environment.transition import Conductor
@@ -35,6 +37,7 @@ from aliecs.errors import Aborted, AliecsError, Conflict, InvalidInput, NotFound
 from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
 from aliecs.journal import EnvironmentRecord
 from aliecs.task.task import Task
+from aliecs.workflow.role import Role, TaskRole
 
 CONTROLLABLE = frozenset(
     {Event.DEPLOY, Event.CONFIGURE, Event.START_ACTIVITY, Event.STOP_ACTIVITY, Event.RESET}
@@ -190,6 +193,64 @@ class Manager:
             environment_id,
             lambda operation: self._modify(operation, environment, request),
         )
+
+    async def kill_tasks(
+        self, tasks: Sequence[Task], user: User, reason: str, force: bool
+    ) -> tuple[Sequence[Task], Sequence[Task]]:
+        """End tasks, whoever has them: to an environment that is as any other end. Gives those that
+        have ended, and those that have not in their time. Raises `Conflict` where an environment
+        cannot do without one of them, unless that is forced; none has been ended then."""
+        for task in tasks:
+            refuse_kill(task, self._environments.get(task.environment_id), force)
+        because = f"killed by {user.name or 'somebody'}" + (f": {reason}" if reason else "")
+        for task in tasks:
+            self._log.info("task {task} is {because}", task=task.describe(), because=because)
+        return await self.facilities.roster.kill(tasks, because)
+
+    def restart_task(self, task: Task, user: User, reason: str) -> Operation:
+        """Give the role of a task another process, on the same host and in the state of the rest;
+        its result is the environment. Where that fails the role is excluded. Raises `Conflict`
+        where it cannot be done now."""
+        environment = self._environments.get(task.environment_id)
+        if environment is None or not isinstance(task.role, TaskRole):
+            raise Conflict(
+                f"task {task.describe()} cannot be restarted: it serves no environment; end it "
+                "with coconut task kill"
+            )
+        modification = Modification(Event.EXCLUDE, (Target(role=task.role.path),))
+        (role,) = find_modified(environment, modification, self.environments())
+        environment.user = user
+        environment.root.set_runtime_variable("last_request_user", user.to_variable())
+        return self.facilities.operations.start(
+            "RESTART",
+            user,
+            environment.id,
+            lambda operation: self._restart(operation, environment, role, reason),
+        )
+
+    async def _restart(
+        self, operation: Operation, environment: Environment, role: Role, reason: str
+    ) -> Environment:
+        """Out and in again, which keeps all others from what happens meanwhile."""
+        conductor = self._conductors[environment.id]
+        user = operation.user
+        why = f"its task is restarted by {user.name or 'somebody'}"
+        why += f": {reason}" if reason else ""
+        out = conductor.modify(Event.EXCLUDE, [role], user, why, operation)
+        await self._work(environment, Event.EXCLUDE, out)
+        modification = Modification(Event.INCLUDE, (Target(role=role.path),))
+        try:
+            roles = find_modified(environment, modification, self.environments())
+            into = conductor.modify(Event.INCLUDE, roles, user, why, operation, anew=True)
+            await self._work(environment, Event.INCLUDE, into)
+        except AliecsError as problem:
+            if environment.destruction is None and not isinstance(problem, Aborted):
+                problem.message += (
+                    f"\nrole {role.path} is excluded now; include it again when that is mended"
+                )
+                problem.args = (problem.message,)
+            raise
+        return environment
 
     def abort(self, operation_id: str, user: User, reason: str) -> Operation:
         """Give up an operation: a creation is undone, a transition ends in ERROR, a modification

@@ -86,14 +86,17 @@ class Modifier:
                 environment, Event.STOP_ACTIVITY, "end of stream of all that were not excluded"
             )
 
-    async def include(self, roles: Sequence[Role], operation: Operation) -> None:
-        """Include roles. Raises `TransitionFailed`, and they are still excluded."""
+    async def include(
+        self, roles: Sequence[Role], operation: Operation, anew: bool = False
+    ) -> None:
+        """Include roles, `anew`: in new processes. Raises `TransitionFailed`, and they are still
+        excluded."""
         environment = self.environment
         leaves = task_roles(roles, roles)
         # Nobody else may take their detectors meanwhile.
         environment.exclusions.set_variables(environment.root, roles)
         try:
-            tasks = await self._bring_up(leaves, operation)
+            tasks = await self._bring_up(leaves, operation, anew)
         except Exception as problem:
             environment.exclusions.set_variables(environment.root)
             tasks = self._tasks(leaves)
@@ -108,11 +111,13 @@ class Modifier:
 
     # --- up --------------------------------------------------------------------------------
 
-    async def _bring_up(self, leaves: Sequence[TaskRole], operation: Operation) -> Sequence[Task]:
+    async def _bring_up(
+        self, leaves: Sequence[TaskRole], operation: Operation, anew: bool
+    ) -> Sequence[Task]:
         """Take tasks to the state of the environment."""
         environment = self.environment
         facilities = environment.facilities
-        await self._make_ready(leaves)
+        await self._make_ready(leaves, anew)
         tasks = [
             task
             for task in self._tasks(leaves)
@@ -154,7 +159,7 @@ class Modifier:
         for failure in outcome.critical_failures:
             raise self._failed(doing, failure.task, failure.reason)
 
-    async def _make_ready(self, leaves: Sequence[TaskRole]) -> None:
+    async def _make_ready(self, leaves: Sequence[TaskRole], anew: bool) -> None:
         """Bring tasks to STANDBY, in a new process where the old one cannot be."""
         roster = self.environment.facilities.roster
         await self._bring_down(self._tasks(leaves))
@@ -169,7 +174,7 @@ class Modifier:
         lost = [
             task
             for task in self._tasks(leaves)
-            if task.status is not Status.ACTIVE or task.state is not State.STANDBY
+            if anew or task.status is not Status.ACTIVE or task.state is not State.STANDBY
         ]
         _, left = await roster.kill([task for task in lost if task.living])
         for task in left:
@@ -216,12 +221,12 @@ class Modifier:
         environment.musters.append(muster)
         try:
             tasks = [task for task in self._tasks(roles) if task.living]
+            step.expect(tasks)
             muster.begin(tasks, timeout_s)
             result = await muster.over
         finally:
             environment.musters.remove(muster)
             muster.give_up()
-            step.unreached(muster.missing())
         if isinstance(result, Task):
             raise self._failed("launch", result, str(result.end))
         if result is not None:

@@ -9,6 +9,7 @@ from aliecs.environment.environment import Environment
 from aliecs.environment.machine import MODIFICATIONS, EnvironmentState, Event, allowed_events
 from aliecs.environment.modification import Modification
 from aliecs.errors import Conflict
+from aliecs.task.task import Task
 from aliecs.workflow.role import Role
 
 _FIRST = {EnvironmentState.CONFIGURED: Event.RESET, EnvironmentState.DEPLOYED: Event.CONFIGURE}
@@ -44,6 +45,21 @@ def refuse_if_busy(environment: Environment, event: Event) -> None:
         raise Conflict(
             f"event {event.value} inappropriate in current state {environment.state.value} "
             f"(allowed now: {allowed or 'none'})"
+        )
+
+
+def refuse_kill(task: Task, environment: Environment | None, force: bool) -> None:
+    """A task that has ended is not ended again; one that its environment cannot do without only
+    where that is forced."""
+    if not task.living:
+        raise Conflict(f"task {task.describe()} cannot be killed: it has ended, {task.end}")
+    if environment is None or force or environment.state is EnvironmentState.ERROR:
+        return
+    if environment.needs(task):
+        raise Conflict(
+            f"task {task.describe()} is not killed: it is critical, and environment "
+            f"{environment.id}, which is in {environment.state.value}, would go to ERROR; exclude "
+            "its role before, restart the task instead, or force it"
         )
 
 

@@ -8,7 +8,7 @@ that had trouble. All of it is bounded, however large the environment is.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from attrs import define, field, frozen
@@ -89,6 +89,11 @@ class StepResult:
         """How much memory it takes, about."""
         return len(self.failures) + len(self._last) + len(self.hosts)
 
+    def expect(self, tasks: Iterable[Task]) -> None:
+        """Tasks are to do something, and count as not reached until they have."""
+        for task in tasks:
+            self._outcomes[task.id] = (NOT_REACHED, task.host)
+
     def succeeded(self, task: Task, now_ms: int) -> None:
         """A task did it, or a part of it."""
         self._outcomes[task.id] = (DONE, task.host)
@@ -106,13 +111,6 @@ class StepResult:
     def has_no_place(self, role: str, reason: str, now_ms: int) -> None:
         """A task could not be launched at all."""
         self._fail(role, "", "", reason, now_ms)
-
-    def unreached(self, tasks: Sequence[Task]) -> None:
-        """Tasks that nobody waits for any more."""
-        for task in tasks:
-            self._outcomes.setdefault(task.id, (NOT_REACHED, task.host))
-            if self._outcomes[task.id][0] == DONE:
-                self._outcomes[task.id] = (NOT_REACHED, task.host)
 
     def finish(self, now_ms: int) -> None:
         """The step is over."""

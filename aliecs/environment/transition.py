@@ -92,11 +92,17 @@ class Conductor:
             raise problem_after
 
     async def modify(
-        self, event: Event, roles: Sequence[Role], user: User, reason: str, operation: Operation
+        self,
+        event: Event,
+        roles: Sequence[Role],
+        user: User,
+        reason: str,
+        operation: Operation,
+        anew: bool = False,
     ) -> None:
         """Exclude roles, or include them: hooks, their tasks' own work, hooks; the state is the
         same afterwards. Raises as `perform`; where an inclusion fails, nothing has changed but the
-        processes of its tasks."""
+        processes of its tasks. `anew`: an inclusion takes new processes."""
         environment = self.environment
         record = self._open(event, environment.state, user, operation)
         record.run_number = environment.run_number
@@ -116,7 +122,7 @@ class Conductor:
                 if event is Event.EXCLUDE:
                     await modifier.exclude(roles, user, reason, operation)
                 else:
-                    await modifier.include(roles, operation)
+                    await modifier.include(roles, operation, anew)
             variables = {
                 name: environment.root.variable(name)
                 for name in (MODIFIED_ROLES, MODIFIED_DETECTORS, EXCLUDED_ROLES, DETECTORS)

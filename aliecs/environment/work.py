@@ -198,7 +198,9 @@ class Work:
         environment.musters.append(muster)
         try:
             found = (environment.task_of(role) for role in roles)
-            muster.begin((task for task in found if task is not None), timeout_s)
+            tasks = [task for task in found if task is not None]
+            step.expect(tasks)
+            muster.begin(tasks, timeout_s)
             result = await muster.over
             if isinstance(result, Task):
                 # What failed with it is told with it.
@@ -210,7 +212,6 @@ class Work:
         finally:
             environment.musters.remove(muster)
             muster.give_up()
-            step.unreached(muster.missing())
         for role in roles:
             task = environment.task_of(role)
             if task is not None and task.living and task.status is not Status.ACTIVE:
@@ -413,6 +414,7 @@ class Work:
             timeout_s = facilities.options.transition_timeout_s
         # That of this step, also where others are begun before it has ended.
         result, now_ms = self.result or StepResult(step.event, 0), facilities.now_ms
+        result.expect(tasks)
         outcome = await facilities.roster.command(
             tasks,
             step,
@@ -424,7 +426,6 @@ class Work:
         )
         for failure in outcome.failures:
             result.did_not(failure.task, failure.reason, now_ms())
-        result.unreached(outcome.waiting)
         return outcome
 
     def _task_failed(self, doing: str, task: Task, reason: str) -> Cause:
