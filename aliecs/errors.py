@@ -56,6 +56,13 @@ class InvalidInput(AliecsError):
     http_status = 400
 
 
+class KeyReused(InvalidInput):
+    """The idempotency key of a request is that of another one."""
+
+    code = "idempotency_key_reused"
+    http_status = 422
+
+
 class TemplateError(InvalidInput):
     """A workflow or task template is wrong.
 

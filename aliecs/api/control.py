@@ -16,6 +16,7 @@ from attrs import define
 from twisted.internet.defer import Deferred
 
 from aliecs.api.core import OPERATION_ID
+from aliecs.api.idempotency import once
 from aliecs.api.message import (
     environment_info,
     role_info,
@@ -173,6 +174,7 @@ class Control(RepositoryControl):
         reply.timestamp = self.core.now_ms()
         return reply
 
+    @once
     async def NewEnvironment(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -189,6 +191,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @once
     async def NewEnvironmentAsync(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -203,6 +206,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @once
     async def NewAutoEnvironment(
         self, request: o2control_pb2.NewAutoEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewAutoEnvironmentReply:
@@ -226,6 +230,7 @@ class Control(RepositoryControl):
         """What becomes of an automatic environment, until it has ended."""
         return self.core.automatic.read(request.id)
 
+    @once
     async def ControlEnvironment(
         self, request: o2control_pb2.ControlEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ControlEnvironmentReply:
@@ -254,6 +259,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @once
     async def ModifyEnvironment(
         self, request: o2control_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ModifyEnvironmentReply:
@@ -261,6 +267,7 @@ class Control(RepositoryControl):
         environment = self._environment(request.id)
         return await modify_in_order(self.core, environment, request, call)
 
+    @once
     async def DestroyEnvironment(
         self, request: o2control_pb2.DestroyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.DestroyEnvironmentReply:
@@ -355,6 +362,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @once
     async def CleanupTasks(
         self, request: o2control_pb2.CleanupTasksRequest, call: ServerCall
     ) -> o2control_pb2.CleanupTasksReply:

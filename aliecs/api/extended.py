@@ -9,6 +9,7 @@ from attrs import define
 
 from aliecs.api.core import OPERATION_ID, Core
 from aliecs.api.host import drain_host, hosts_reply, resume_host
+from aliecs.api.idempotency import once
 from aliecs.api.inspection import (
     MOST_EXPLAINED,
     explained_role,
@@ -55,6 +56,7 @@ class ExtendedControl:
             operation, request.with_results, min(request.waiting_limit, MOST_WAITED)
         )
 
+    @once
     async def AbortOperation(
         self, request: aliecs_v1_pb2.AbortOperationRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
@@ -132,6 +134,7 @@ class ExtendedControl:
         """Give it new tasks again."""
         return await resume_host(self.core.roster, request, request.requested_by or call.peer)
 
+    @once
     async def Recover(
         self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
@@ -144,6 +147,7 @@ class ExtendedControl:
         await operation.wait()
         return operation_message(operation)
 
+    @once
     async def ModifyEnvironment(
         self, request: aliecs_v1_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
@@ -155,6 +159,7 @@ class ExtendedControl:
         await operation.wait()
         return operation_message(operation)
 
+    @once
     async def ReconfigureEnvironment(
         self, request: aliecs_v1_pb2.ReconfigureEnvironmentRequest, call: ServerCall
     ) -> aliecs_v1_pb2.ReconfigureEnvironmentReply:
@@ -169,6 +174,7 @@ class ExtendedControl:
         await operation.wait()
         return aliecs_v1_pb2.ReconfigureEnvironmentReply(operation=operation_message(operation))
 
+    @once
     async def KillTasks(
         self, request: aliecs_v1_pb2.KillTasksRequest, call: ServerCall
     ) -> aliecs_v1_pb2.KillTasksReply:
@@ -181,6 +187,7 @@ class ExtendedControl:
         )
         return kill_reply(killed, left, before)
 
+    @once
     async def RestartTask(
         self, request: aliecs_v1_pb2.RestartTaskRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from twisted.web.server import Request
 
+from aliecs.api.idempotency import KEY
 from aliecs.errors import InvalidInput
 from aliecs.txgrpc.route import ServerCall
 
@@ -17,10 +18,11 @@ LONGEST_BODY = 4 * 1024 * 1024
 def call_of(request: Request) -> ServerCall:
     """The call as the operations of `control` see it."""
     client = request.getClientAddress()
+    key = request.getHeader(b"idempotency-key")
     return ServerCall(
         path=path_of(request),
         peer=f"{getattr(client, 'host', '')}:{getattr(client, 'port', '')}",
-        metadata={},
+        metadata={} if key is None else {KEY: key.decode("utf-8", "replace")},
         remaining_s=None,
     )
 

@@ -12,8 +12,9 @@ import getpass
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import click
 from attrs import define, field
@@ -28,11 +29,16 @@ from aliecs.txgrpc.blocking import BlockingChannel
 from aliecs.txgrpc.status import ERROR_CODE, RpcError
 from aliecs.txgrpc.stub import Stub
 
+IDEMPOTENCY_KEY = "aliecs-idempotency-key"
+
 EXTENDED = aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"]
 CONTROL = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
 
 _LOOK_S = 0.3
 _ASIDE_TIMEOUT_S = 5.0
+# A core that is restarted is back by then.
+_AGAIN_S = 15.0
+_PAUSE_S = 1.0
 _PATIENCE_S = 10.0
 _WAITING_SHOWN = 3
 # The reference's clients take that much; a production tree is large.
@@ -46,6 +52,14 @@ def user_name() -> str:
     except (KeyError, OSError):
         login = "unknown"
     return f"{login}@{socket.gethostname() or 'unknown'}"
+
+
+class NoAnswer(Unavailable):
+    """Nobody answers at the endpoint; `never_sent` where the request has not even left."""
+
+    def __init__(self, message: str, never_sent: bool) -> None:
+        super().__init__(message)
+        self.never_sent = never_sent
 
 
 def waiting_text(operation: aliecs_v1_pb2.Operation) -> str:
@@ -101,27 +115,52 @@ class Session:
         names = request.DESCRIPTOR.fields_by_name
         name = "environment_id" if "environment_id" in names else "id"
         watch = _Watch(self, doing, getattr(request, name, "") if name in names else "")
-        return watch.over(lambda: self._call(service, method, request, self.settings.timeout_s))
+        return watch.over(lambda: self._call_once(service, method, request))
 
     def stream(self, method: str, request: Any, service: Any = CONTROL) -> Iterator[Any]:
         """The messages of a stream, as they come."""
         replies: Iterator[Any] = getattr(Stub(self.channel, service), method)(request)
         return replies
 
-    def _call(self, service: Any, method: str, request: Any, timeout_s: float | None) -> Any:
+    def _call_once(self, service: Any, method: str, request: Any) -> Any:
+        """Ask for something that must not be done twice. Where the connection breaks meanwhile it
+        is asked for again, with a key by which the core knows it."""
+        metadata = {IDEMPOTENCY_KEY: uuid4().hex}
+        give_up_s = 0.0
+        while True:
+            try:
+                return self._call(service, method, request, self.settings.timeout_s, metadata)
+            except NoAnswer as problem:
+                if not give_up_s and (problem.never_sent or not self.has_extended()):
+                    raise
+                give_up_s = give_up_s or time.monotonic() + _AGAIN_S
+                if time.monotonic() > give_up_s:
+                    raise
+                self.output.note(f"{problem.message}; asking again")
+                time.sleep(_PAUSE_S)
+
+    def _call(
+        self,
+        service: Any,
+        method: str,
+        request: Any,
+        timeout_s: float | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Any:
         if self.settings.verbose:
             limit = "no limit" if timeout_s is None else f"limit {timeout_s:g} s"
             self.output.note(f"{self.settings.endpoint}: {service.full_name}/{method}, {limit}")
         try:
             return getattr(Stub(self.channel, service), method)(
-                request, deadline_s=timeout_s
+                request, deadline_s=timeout_s, metadata=metadata
             )
         except RpcError as error:
             # With a code of ours it is the core's answer: somebody that it depends on is away.
             if error.status == "UNAVAILABLE" and ERROR_CODE not in error.trailing:
-                raise Unavailable(
+                raise NoAnswer(
                     f"no core answers at {self.settings.endpoint}: {error.message}; is it running, "
-                    "and is --endpoint right?"
+                    "and is --endpoint right?",
+                    "failed to connect" in error.message,
                 ) from None
             if error.status == "DEADLINE_EXCEEDED" and timeout_s is not None:
                 raise RpcError(
