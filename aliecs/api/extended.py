@@ -19,7 +19,6 @@ from aliecs.api.inspection import (
 from aliecs.api.message import operation_message, record_message
 from aliecs.api.modification import exclusions_reply, modification_request, reason_of
 from aliecs.api.reconfiguration import plan_reply, reconfiguration_request
-from aliecs.api.shield import shielded
 from aliecs.api.tasks import kill_reply, task_of, tasks_of, told
 from aliecs.api.usage import usage_reply
 from aliecs.api.watching import Watch
@@ -182,9 +181,10 @@ class ExtendedControl:
         tasks = tasks_of(self.core, request)
         before = [told(task) for task in tasks]
         user = User(name=request.requested_by or call.peer)
-        killed, left = await shielded(
-            self.core.manager.kill_tasks(tasks, user, reason_of(request.reason), request.force)
-        )
+        reason = reason_of(request.reason)
+        operation = self.core.manager.kill_tasks(tasks, user, reason, request.force)
+        call.trailing[OPERATION_ID] = operation.id
+        killed, left = await operation.wait()
         return kill_reply(killed, left, before)
 
     @once

@@ -194,18 +194,25 @@ class Manager:
             lambda operation: self._modify(operation, environment, request),
         )
 
-    async def kill_tasks(
+    def kill_tasks(
         self, tasks: Sequence[Task], user: User, reason: str, force: bool
-    ) -> tuple[Sequence[Task], Sequence[Task]]:
-        """End tasks, whoever has them: to an environment that is as any other end. Gives those that
-        have ended, and those that have not in their time. Raises `Conflict` where an environment
-        cannot do without one of them, unless that is forced; none has been ended then."""
+    ) -> Operation:
+        """End tasks, whoever has them: to an environment that is as any other end. Its result are
+        those that have ended, and those that have not in their time. Raises `Conflict` where an
+        environment cannot do without one of them, unless that is forced; none is ended then."""
         for task in tasks:
             refuse_kill(task, self._environments.get(task.environment_id), force)
         because = f"killed by {user.name or 'somebody'}" + (f": {reason}" if reason else "")
         for task in tasks:
             self._log.info("task {task} is {because}", task=task.describe(), because=because)
-        return await self.facilities.roster.kill(tasks, because)
+
+        async def kill(operation: Operation) -> tuple[Sequence[Task], Sequence[Task]]:
+            operation.closing = "ends tasks"
+            return await self.facilities.roster.kill(tasks, because)
+
+        environments = {task.environment_id for task in tasks}
+        only = environments.pop() if len(environments) == 1 else ""
+        return self.facilities.operations.start("KILL", user, only, kill)
 
     def restart_task(self, task: Task, user: User, reason: str) -> Operation:
         """Give the role of a task another process, on the same host and in the state of the rest;

@@ -247,3 +247,42 @@ def test_an_environment_is_watched_to_its_end(core: RunningCore) -> None:
     assert f"environment {environment_id} DONE" in text
     unknown = core.coconut("environment", "watch", "2rvUhqKFcLZ", check=False)
     assert (unknown.returncode, "environment not found" in unknown.stderr) == (1, True)
+
+
+def test_the_same_over_rest(core: RunningCore) -> None:
+    environment_id = core.create(core.template("slow")).id
+    path = f"/api/v1/environments/{environment_id}/variables"
+    wish = {"variables": {"slowness": "30"}, "user": "me"}
+    status, plan, _ = core.rest("PATCH", f"{path}?dry_run=true", wish)
+    assert (status, plan["replaced"], len(plan["kept"])) == (200, [], 5)
+    assert plan["changedVariables"] == ["slowness", "start_s"]
+    status, operation, _ = core.rest("PATCH", f"{path}?wait=30", wish)
+    assert (status, operation["kind"]) == (200, "RECONFIGURE")
+    status, problem, _ = core.rest("PATCH", path, {"unset": ["nobody"]})
+    assert (status, "cannot be unset" in problem["detail"]) == (400, True)
+
+    path = f"/api/v1/environments/{environment_id}/transitions"
+    status, operation, headers = core.rest("POST", path, {"type": "START_ACTIVITY"})
+    assert status == 202
+    address = headers["Location"]
+    query = "?waiting=2&results=true"
+    core.wait_until(
+        lambda: core.rest("GET", f"{address}{query}")[1]["done"] == 4, 20, "only one is left"
+    )
+    status, seen, _ = core.rest("GET", f"{address}{query}")
+    assert [one["role"] for one in seen["waiting"]] == ["slow.task-2"]
+    status, aborted, _ = core.rest("POST", f"{address}/abort", {"reason": "r", "user": "me"})
+    assert (status, aborted["state"]) == (200, "OPERATION_STATE_ABORTED")
+    assert (aborted["abortedBy"], aborted["abortReason"]) == ("me", "r")
+    status, problem, _ = core.rest("POST", f"{address}/abort", {})
+    assert (status, problem["code"]) == (409, "conflict")
+
+    task = core.task(environment_id, "slow.other").taskId
+    path = f"/api/v1/tasks/{task}/actions?wait=30"
+    status, problem, _ = core.rest("POST", path, {"action": "restart"})
+    assert (status, "is in ERROR" in problem["detail"]) == (409, True)
+    status, operation, _ = core.rest("POST", path, {"action": "kill", "user": "me"})
+    assert (status, operation["kind"]) == (200, "KILL")
+    status, problem, _ = core.rest("POST", path, {"action": "kill", "user": "me"})
+    assert (status, "it has ended" in problem["detail"]) == (409, True)
+    core.destroy(environment_id, force=True)

@@ -19,9 +19,15 @@ from aliecs.api.metrics import Metrics
 from aliecs.api.request import call_of, remember_operation
 from aliecs.api.rest.route import LONGEST_WAIT_S, WAIT
 from aliecs.api.stream import EventStream
-from aliecs.errors import AliecsError
+from aliecs.errors import AliecsError, NotFound
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.txgrpc.route import ServerCall
+from aliecs.txgrpc.status import ERROR_CODE
+
+_UNFORTUNATE = (
+    aliecs_v1_pb2.OPERATION_STATE_FAILED,
+    aliecs_v1_pb2.OPERATION_STATE_ABORTED,
+)
 
 Operation = Callable[[Any, ServerCall], Awaitable[Message]]
 LongAction = Callable[[Any, ServerCall], Coroutine[Any, Any, Any]]
@@ -77,8 +83,15 @@ class Face:
         remember_operation(request, str(operation_id))
         request.setResponseCode(status)
         found = aliecs_v1_pb2.GetOperationRequest(id=str(operation_id))
-        operation = await self.extended.GetOperation(found, call)
-        if operation.state == aliecs_v1_pb2.OPERATION_STATE_FAILED:
+        try:
+            operation = await self.extended.GetOperation(found, call)
+        except NotFound:
+            # The answer is that of a request to the core before this one.
+            state = aliecs_v1_pb2.OPERATION_STATE_SUCCEEDED
+            if ERROR_CODE in call.trailing:
+                state = aliecs_v1_pb2.OPERATION_STATE_FAILED
+            return to_json(aliecs_v1_pb2.Operation(id=str(operation_id), state=state))
+        if operation.state in _UNFORTUNATE:
             # A transition that failed answers OK to gRPC clients; here it is a problem.
             raise self.control.core.manager.facilities.operations.error(operation.id)
         request.setHeader(b"Content-Type", b"application/json")
