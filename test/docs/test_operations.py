@@ -34,7 +34,7 @@ def test_the_page_from_top_to_bottom(reader: Reader) -> None:
     assert re.search(r"^tasks replaced: +0$", told, re.M)
     assert "reconfiguration complete" in told
     assert "task restarted" in told
-    assert re.search(r"^cause: +CONFIGURED: task demo.* killed by .*: only a test", told, re.M)
+    assert re.search(r"^warning: +task demo\.clock.*: killed by .*: only a test", told, re.M)
     record = json.loads(out[-2][out[-2].index("\n{") :])
     assert record["runNumbers"] == [1]
-    assert [one["event"] for one in record["transitions"]][-1] == "GO_ERROR"
+    assert [one["event"] for one in record["transitions"]][-2:] == ["EXCLUDE", "INCLUDE"]
