@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import define, field
 
+from aliecs.access.audit import Audit
+from aliecs.access.gate import Gate
 from aliecs.api.automatic import AutomaticEnvironments
 from aliecs.api.idempotency import OPERATION_ID as OPERATION_ID
 from aliecs.api.idempotency import Requests
@@ -40,6 +42,8 @@ class Core:
     instance_name: str
     configuration_uri: str
     version: tuple[int, int, int]
+    gate: Gate
+    audit: Audit
     shut_down: Callable[[], None]
     """Ends the process, once everything in it has been ended."""
     endpoints: Mapping[str, str] = field(factory=dict)

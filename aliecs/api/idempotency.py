@@ -278,7 +278,9 @@ def _key_of(call: ServerCall) -> str:
 
 
 def _user_of(request: Message, call: ServerCall) -> str:
-    """Who asks: as the request says, or else the address."""
+    """Who asks: whom the core knows, as the request says, or else the address."""
+    if call.caller is not None and not call.caller.unbound:
+        return call.caller.name
     user = getattr(request, "requestUser", None)
     name = str(user.name if user is not None else getattr(request, "requested_by", ""))
     # The same client comes from another port.

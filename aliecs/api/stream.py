@@ -66,6 +66,14 @@ class EventStream:
         reader.start(_since(request), frozenset())
         return over
 
+    def kept(self, environment_id: str, since: int) -> bytes:
+        """The events of an environment after that one which the bus still has, as JSON."""
+        kept = list(self.bus.kept(since))
+        oldest = kept[0].sequence if kept else self.bus.sequence + 1
+        mine = [event.json() for event in kept if event.environment_id == environment_id]
+        gap = b"true" if oldest > since + 1 else b"false"
+        return b'{"events":[%s],"seq":%d,"gap":%s}' % (b",".join(mine), self.bus.sequence, gap)
+
     def stop(self) -> None:
         """End every stream."""
         for reader in tuple(self._open):

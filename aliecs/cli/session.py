@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import ipaddress
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,10 +24,11 @@ from rich.text import Text
 
 from aliecs.cli.option import DEFAULT_TIMEOUT_S, ClientSettings, settings_of
 from aliecs.cli.output import Output
-from aliecs.errors import Unavailable
+from aliecs.errors import InvalidInput, Unavailable
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.txgrpc.blocking import BlockingChannel
+from aliecs.txgrpc.option import ClientTls
 from aliecs.txgrpc.status import ERROR_CODE, RpcError
 from aliecs.txgrpc.stub import Stub
 
@@ -82,7 +85,15 @@ class Session:
     settings: ClientSettings
     output: Output
     channel: BlockingChannel
+    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    """What goes with every call: who asks."""
     _services: frozenset[str] | None = field(default=None, init=False)
+
+    @property
+    def _hint(self) -> str:
+        if self.settings.tls_authority or self.settings.tls_certificate:
+            return ""
+        return " (a core that speaks TLS takes --tls-authority)"
 
     @property
     def user(self) -> common_pb2.User:
@@ -119,7 +130,9 @@ class Session:
 
     def stream(self, method: str, request: Any, service: Any = CONTROL) -> Iterator[Any]:
         """The messages of a stream, as they come."""
-        replies: Iterator[Any] = getattr(Stub(self.channel, service), method)(request)
+        replies: Iterator[Any] = getattr(Stub(self.channel, service), method)(
+            request, metadata=self.metadata
+        )
         return replies
 
     def _call_once(self, service: Any, method: str, request: Any) -> Any:
@@ -152,14 +165,14 @@ class Session:
             self.output.note(f"{self.settings.endpoint}: {service.full_name}/{method}, {limit}")
         try:
             return getattr(Stub(self.channel, service), method)(
-                request, deadline_s=timeout_s, metadata=metadata
+                request, deadline_s=timeout_s, metadata={**self.metadata, **(metadata or {})}
             )
         except RpcError as error:
             # With a code of ours it is the core's answer: somebody that it depends on is away.
             if error.status == "UNAVAILABLE" and ERROR_CODE not in error.trailing:
                 raise NoAnswer(
                     f"no core answers at {self.settings.endpoint}: {error.message}; is it running, "
-                    "and is --endpoint right?",
+                    f"and is --endpoint right?{self._hint}",
                     "failed to connect" in error.message,
                 ) from None
             if error.status == "DEADLINE_EXCEEDED" and timeout_s is not None:
@@ -268,7 +281,9 @@ class _Watch:
         request = aliecs_v1_pb2.ListOperationsRequest(environment_id=self.environment_id, limit=20)
         stub = Stub(self.session.channel, EXTENDED)
         try:
-            reply = stub.ListOperations(request, deadline_s=_ASIDE_TIMEOUT_S)
+            reply = stub.ListOperations(
+                request, deadline_s=_ASIDE_TIMEOUT_S, metadata=self.session.metadata
+            )
         except RpcError:
             # Progress is a courtesy: what went wrong is told by the request itself.
             self._failed = True
@@ -282,5 +297,58 @@ def session() -> Iterator[Session]:
     settings = settings_of(click.get_current_context())
     output = Output.open(settings.output, settings.nocolor)
     options = {"grpc.max_receive_message_length": _MOST_BYTES}
-    with BlockingChannel(settings.endpoint, options) as channel:
-        yield Session(settings, output, channel)
+    tls = tls_of(settings)
+    metadata = metadata_of(settings, tls)
+    with BlockingChannel(settings.endpoint, options, tls) as channel:
+        yield Session(settings, output, channel, metadata)
+
+
+def tls_of(settings: ClientSettings) -> ClientTls | None:
+    """How to speak TLS; None for in the clear. Raises `InvalidInput`."""
+    if not settings.tls_authority and not settings.tls_certificate:
+        return None
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise InvalidInput("--tls-certificate and --tls-key go together: one of them is missing")
+    own = [
+        _bytes("--tls-certificate", settings.tls_certificate),
+        _bytes("--tls-key", settings.tls_key),
+    ]
+    authority = settings.tls_authority
+    known = None if authority in ("", "system") else _bytes("--tls-authority", authority)
+    return ClientTls(known, *own)
+
+
+def metadata_of(settings: ClientSettings, tls: ClientTls | None) -> Mapping[str, str]:
+    """Who asks, as every call says it. Raises `InvalidInput`, also where the token would cross a
+    network in the clear."""
+    content = _bytes("--token-file", settings.token_file)
+    if content is None:
+        return {}
+    token = content.decode("ascii", "replace").strip()
+    if not token or not token.isprintable() or " " in token:
+        raise InvalidInput(f"--token-file: {settings.token_file} is not a token in one line")
+    if tls is None and not _is_here(settings.endpoint):
+        raise InvalidInput(
+            f"the token is not sent to {settings.endpoint} in the clear: say with --tls-authority "
+            "who signs the certificate of the core"
+        )
+    return {"authorization": f"Bearer {token}"}
+
+
+def _is_here(endpoint: str) -> bool:
+    host = endpoint.rpartition(":")[0].strip("[]")
+    if host == "localhost" or endpoint.startswith("unix:"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bytes(option: str, path: str) -> bytes | None:
+    if not path:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{option}: {path} cannot be read: {error.strerror}") from None

@@ -71,6 +71,19 @@ def test_what_the_api_says_of_itself(core: RunningCore) -> None:
         assert "/api/v1/environments" in answer.read().decode()
 
 
+def test_requests_that_are_too_large(core: RunningCore) -> None:
+    body = {"template": DEMO, "variables": {"a": "x" * 5_000_000}}
+    status, problem, _ = core.rest("POST", f"{API}/environments", body)
+    assert (status, problem["code"]) == (413, "too_large")
+    # More than is kept of any body is still read to its end, and answered.
+    body["variables"]["a"] *= 3
+    assert core.rest("POST", f"{API}/environments", body)[0] == 413
+    status, problem, headers = core.rest("GET", f"{API}/environments?state=" + "x" * 300_000)
+    assert (status, headers["Content-Type"]) == (400, "application/problem+json")
+    assert "longer than 262144 bytes" in problem["detail"]
+    assert core.rest("GET", "/healthz")[0] == 200
+
+
 def test_a_method_that_a_path_does_not_have(core: RunningCore) -> None:
     status, problem, headers = core.rest("PUT", f"{API}/hosts/flp001", {})
     assert (status, problem["code"]) == (405, "path")

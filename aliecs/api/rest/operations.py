@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Flag, Number, Text
+from aliecs.api.rest.kind import Flag, Identifier, Number, Text
 from aliecs.api.rest.route import Body, Field, Parameter, Part, Section
 from aliecs.protocol import aliecs_v1_pb2
 
@@ -15,12 +15,12 @@ OPERATIONS = Section(
     [Part("operation_id", "id of an operation")],
 )
 
-ENVIRONMENT_ID = Parameter("environment_id", Text(), "only those of this environment", "")
+ENVIRONMENT_ID = Parameter("environment_id", Identifier(), "only those of this environment", "")
 RESULTS = Parameter("results", Flag(), "with what became of the tasks in each step", False)
 WAITING = Parameter(
     "waiting", Number(), "with up to so many of those that are still waited for", 0
 )
-ABORTION = Body([Field("reason", Text(), "why", ""), Field("user", Text(), "who asks", "")])
+ABORTION = Body([Field("reason", Text(LONGEST_REASON), "why", ""), Field("user", Text(), "who asks", "")])
 LIMIT = Parameter("limit", Number(), "at most so many; 0: as many as the core gives", 0)
 
 
