@@ -6,7 +6,7 @@ from twisted.web.server import Request
 
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import Flag, Identifier, Number, Text
-from aliecs.api.rest.route import Body, Field, Parameter, Part, Section
+from aliecs.api.rest.route import LONGEST_REASON, Body, Field, Parameter, Part, Section
 from aliecs.protocol import aliecs_v1_pb2
 
 OPERATIONS = Section(
@@ -20,7 +20,12 @@ RESULTS = Parameter("results", Flag(), "with what became of the tasks in each st
 WAITING = Parameter(
     "waiting", Number(), "with up to so many of those that are still waited for", 0
 )
-ABORTION = Body([Field("reason", Text(LONGEST_REASON), "why", ""), Field("user", Text(), "who asks", "")])
+ABORTION = Body(
+    [
+        Field("reason", Text(LONGEST_REASON), "why", ""),
+        Field("user", Text(), "who asks", ""),
+    ]
+)
 LIMIT = Parameter("limit", Number(), "at most so many; 0: as many as the core gives", 0)
 
 
