@@ -192,7 +192,7 @@ class ExtendedControl:
         """Exclude roles and detectors from an environment, or include them again."""
         environment = self.core.environment(request.environment_id)
         wanted = modification_request(request, request.requested_by)
-        operation = self.core.manager.modify(environment.id, wanted)
+        operation = self.core.manager.alterations.modify(environment.id, wanted)
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return operation_message(operation)
@@ -206,9 +206,9 @@ class ExtendedControl:
         environment = self.core.environment(request.environment_id)
         wanted = reconfiguration_request(request, request.requested_by)
         if request.dry_run:
-            plan = await self.core.manager.plan(environment.id, wanted.variables)
+            plan = await self.core.manager.alterations.plan(environment.id, wanted.variables)
             return await plan_reply(plan, self.core.roster.pace)
-        operation = self.core.manager.modify(environment.id, wanted)
+        operation = self.core.manager.alterations.modify(environment.id, wanted)
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return aliecs_v1_pb2.ReconfigureEnvironmentReply(operation=operation_message(operation))
@@ -223,7 +223,7 @@ class ExtendedControl:
         before = [told(task) for task in tasks]
         user = user_of(call)
         reason = reason_of(request.reason)
-        operation = self.core.manager.kill_tasks(tasks, user, reason, request.force)
+        operation = self.core.manager.alterations.kill_tasks(tasks, user, reason, request.force)
         call.trailing[OPERATION_ID] = operation.id
         killed, left = await operation.wait()
         return kill_reply(killed, left, before)
@@ -234,7 +234,7 @@ class ExtendedControl:
         self, request: aliecs_v1_pb2.RestartTaskRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
         """Give the role of a task another process."""
-        operation = self.core.manager.restart_task(
+        operation = self.core.manager.alterations.restart_task(
             task_of(self.core, request.task_id),
             user_of(call),
             reason_of(request.reason),

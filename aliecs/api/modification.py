@@ -41,7 +41,8 @@ async def modify_in_order(
         try:
             event = _event(one.type)
             wanted = Modification(event, (Target(role=one.roleName),))
-            operation = core.manager.modify(environment.id, ModificationRequest((wanted,), user))
+            asked = ModificationRequest((wanted,), user)
+            operation = core.manager.alterations.modify(environment.id, asked)
         except AliecsError as problem:
             refusals.append(problem)
             reply.failedOperations.append(one)
@@ -52,10 +53,8 @@ async def modify_in_order(
     if refusals and len(refusals) == len(operations):
         raise refusals[0]
     if request.reconfigureAll:
-        await _over(
-            core.manager.modify(environment.id, ModificationRequest((), user, reconfigure=True)),
-            call,
-        )
+        asked = ModificationRequest((), user, reconfigure=True)
+        await _over(core.manager.alterations.modify(environment.id, asked), call)
     elif not operations:
         raise InvalidInput("nothing is to be modified: there are no operations")
     reply.state = environment.state.value

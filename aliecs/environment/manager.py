@@ -1,13 +1,14 @@
-"""All environments of the core: create, control, destroy, and what follows from a failure.
+"""All environments of the core: create, control, destroy, and the records of those that ended.
 
 Everything here is an operation: it has an id, belongs to its environment, and goes on whoever
 waits. What is not allowed now is refused at once and changes nothing; a transition that fails takes
-its environment to ERROR; a creation that fails takes it away again, and its record stays readable.
+its environment to ERROR (see `fleet`); a creation that fails takes it away again, and its record
+stays readable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,28 +17,22 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from aliecs.environment.alteration import Alterations
 from aliecs.environment.assembly import load_workflow
 from aliecs.environment.environment import Environment
-from aliecs.environment.exclusion import Target
 from aliecs.environment.facilities import Facilities
+from aliecs.environment.fleet import Fleet, failure_text
 from aliecs.environment.history import Cause, History
 from aliecs.environment.lost import record_of_lost
-from aliecs.environment.machine import EnvironmentState, Event, allowed_events
-from aliecs.environment.modification import Modification, ModificationRequest
+from aliecs.environment.machine import EnvironmentState, Event
 from aliecs.environment.operation import Operation
-from aliecs.environment.reconfiguration import NewVariables, Plan, plan_of
 from aliecs.environment.refusal import (
-    find_modified,
     refuse_if_busy,
-    refuse_kill,
-    refuse_reconfiguration,
 )
-from aliecs.environment.transition import Conductor
 from aliecs.errors import Aborted, AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
-from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
+from aliecs.event.record import OpStatus, User, WorkflowTemplateInfo
 from aliecs.journal import EnvironmentRecord
 from aliecs.task.task import Task
-from aliecs.workflow.role import Role, TaskRole
 
 CONTROLLABLE = frozenset(
     {Event.DEPLOY, Event.CONFIGURE, Event.START_ACTIVITY, Event.STOP_ACTIVITY, Event.RESET}
@@ -97,47 +92,41 @@ class Destroyed:
     left: Sequence[Task]
 
 
-def _told(what: str, problem: AliecsError) -> str:
-    """What failed; of what was given up only that."""
-    return problem.message if isinstance(problem, Aborted) else f"{what}: {problem.message}"
-
-
 @define(eq=False)
 class Manager:
     """See the module."""
 
     facilities: Facilities
-    _environments: dict[str, Environment] = field(init=False, factory=dict)
-    _conductors: dict[str, Conductor] = field(init=False, factory=dict)
-    _wanted_stops: dict[str, str] = field(init=False, factory=dict)
-    """Environment id to the reason of the stop."""
+    fleet: Fleet = field(init=False)
+    """The living environments."""
+    alterations: Alterations = field(init=False)
+    """What is changed about them."""
     _log: Logger = field(init=False, factory=Logger)
+
+    def __attrs_post_init__(self) -> None:
+        self.fleet = Fleet(self.facilities)
+        self.alterations = Alterations(self.fleet)
 
     # --- what there is ---------------------------------------------------------------------
 
     def environments(self) -> Sequence[Environment]:
         """All environments, oldest first."""
-        return sorted(self._environments.values(), key=lambda e: e.created_ms)
+        return self.fleet.environments()
 
     def environment(self, environment_id: str) -> Environment:
         """The environment of that id. Raises `NotFound`."""
-        try:
-            return self._environments[environment_id]
-        except KeyError:
-            raise NotFound(
-                f"environment not found: no environment with id {environment_id[:40]}"
-            ) from None
+        return self.fleet.environment(environment_id)
 
     def active_detectors(self) -> Sequence[str]:
         """Detectors that some environment uses, sorted."""
-        found = {d for e in self._environments.values() for d in e.detectors()}
+        found = {d for e in self.environments() for d in e.detectors()}
         return sorted(found)
 
     async def records(self, environment_id: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """Records of environments: of one, living or ended, or of those that ended last."""
         if not environment_id:
             return [one.record for one in await self.facilities.journal.ended(limit)]
-        living = self._environments.get(environment_id)
+        living = self.fleet.get(environment_id)
         if living is not None:
             return [living.history.record(living.state.value)]
         kept: EnvironmentRecord | None = await self.facilities.journal.environment(environment_id)
@@ -178,102 +167,13 @@ class Manager:
         if event not in CONTROLLABLE and event is not Event.RECOVER:
             raise InvalidInput(f"cannot prepare invalid transition {event.value}")
         refuse_if_busy(environment, event)
-        environment.user = user
-        environment.root.set_runtime_variable("last_request_user", user.to_variable())
+        self.fleet.asked_for(environment, user)
         return self.facilities.operations.start(
             event.value,
             user,
             environment_id,
-            lambda operation: self._control(operation, environment, event),
+            lambda operation: self.fleet.control(operation, environment, event),
         )
-
-    def modify(self, environment_id: str, request: ModificationRequest) -> Operation:
-        """Exclude roles and include them, in the order of the request. What is not allowed at its
-        beginning is refused; what fails on the way ends it, and the environment goes on. Its result
-        is the environment."""
-        environment = self.environment(environment_id)
-        if not request.modifications and not request.reconfigure:
-            raise InvalidInput("nothing is to be modified: name roles or detectors")
-        if request.reconfigure:
-            refuse_reconfiguration(environment)
-        for modification in request.modifications[:1]:
-            find_modified(environment, modification, self.environments())
-        environment.user = request.user
-        environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
-        kinds = {modification.event.value for modification in request.modifications}
-        if request.reconfigure and not kinds:
-            kinds = {"RECONFIGURE"}
-        return self.facilities.operations.start(
-            kinds.pop() if len(kinds) == 1 else "MODIFY",
-            request.user,
-            environment_id,
-            lambda operation: self._modify(operation, environment, request),
-        )
-
-    def kill_tasks(
-        self, tasks: Sequence[Task], user: User, reason: str, force: bool
-    ) -> Operation:
-        """End tasks, whoever has them: to an environment that is as any other end. Its result are
-        those that have ended, and those that have not in their time. Raises `Conflict` where an
-        environment cannot do without one of them, unless that is forced; none is ended then."""
-        for task in tasks:
-            refuse_kill(task, self._environments.get(task.environment_id), force)
-        because = f"killed by {user.name or 'somebody'}" + (f": {reason}" if reason else "")
-        for task in tasks:
-            self._log.info("task {task} is {because}", task=task.describe(), because=because)
-
-        async def kill(operation: Operation) -> tuple[Sequence[Task], Sequence[Task]]:
-            operation.closing = "ends tasks"
-            return await self.facilities.roster.kill(tasks, because)
-
-        environments = {task.environment_id for task in tasks}
-        only = environments.pop() if len(environments) == 1 else ""
-        return self.facilities.operations.start("KILL", user, only, kill)
-
-    def restart_task(self, task: Task, user: User, reason: str) -> Operation:
-        """Give the role of a task another process, on the same host and in the state of the rest;
-        its result is the environment. Where that fails the role is excluded. Raises `Conflict`
-        where it cannot be done now."""
-        environment = self._environments.get(task.environment_id)
-        if environment is None or not isinstance(task.role, TaskRole):
-            raise Conflict(
-                f"task {task.describe()} cannot be restarted: it serves no environment; end it "
-                "with coconut task kill"
-            )
-        modification = Modification(Event.EXCLUDE, (Target(role=task.role.path),))
-        (role,) = find_modified(environment, modification, self.environments())
-        environment.user = user
-        environment.root.set_runtime_variable("last_request_user", user.to_variable())
-        return self.facilities.operations.start(
-            "RESTART",
-            user,
-            environment.id,
-            lambda operation: self._restart(operation, environment, role, reason),
-        )
-
-    async def _restart(
-        self, operation: Operation, environment: Environment, role: Role, reason: str
-    ) -> Environment:
-        """Out and in again, which keeps all others from what happens meanwhile."""
-        conductor = self._conductors[environment.id]
-        user = operation.user
-        why = f"its task is restarted by {user.name or 'somebody'}"
-        why += f": {reason}" if reason else ""
-        out = conductor.modify(Event.EXCLUDE, [role], user, why, operation)
-        await self._work(environment, Event.EXCLUDE, out)
-        modification = Modification(Event.INCLUDE, (Target(role=role.path),))
-        try:
-            roles = find_modified(environment, modification, self.environments())
-            into = conductor.modify(Event.INCLUDE, roles, user, why, operation, anew=True)
-            await self._work(environment, Event.INCLUDE, into)
-        except AliecsError as problem:
-            if environment.destruction is None and not isinstance(problem, Aborted):
-                problem.message += (
-                    f"\nrole {role.path} is excluded now; include it again when that is mended"
-                )
-                problem.args = (problem.message,)
-            raise
-        return environment
 
     def abort(self, operation_id: str, user: User, reason: str) -> Operation:
         """Give up an operation: a creation is undone, a transition ends in ERROR, a modification
@@ -294,8 +194,7 @@ class Manager:
         environment = self.environment(environment_id)
         if environment.destruction is not None:
             return self._destroy_again(environment, environment.destruction, request)
-        environment.user = request.user
-        environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
+        self.fleet.asked_for(environment, request.user)
         return self.facilities.operations.start(
             "DESTROY",
             request.user,
@@ -339,8 +238,8 @@ class Manager:
             self._tell_creation_failed(environment, problem.message)
             raise problem from fault
         try:
-            await self._run(environment, Event.DEPLOY, request.user, operation)
-            await self._run(environment, Event.CONFIGURE, request.user, operation)
+            await self.fleet.run(environment, Event.DEPLOY, request.user, operation)
+            await self.fleet.run(environment, Event.CONFIGURE, request.user, operation)
         except AliecsError as problem:
             await self._undo_creation(environment, problem, operation)
             raise
@@ -371,7 +270,7 @@ class Manager:
             requested=dict(request.variables),
         )
         environment.info = WorkflowTemplateInfo(path=request.expression)
-        environment.react = self._react
+        environment.react = self.fleet.react
         return environment
 
     async def _announce(self, environment: Environment) -> None:
@@ -442,8 +341,7 @@ class Manager:
         for detector in environment.detectors():
             if detector in active:
                 raise Conflict(f"detector {detector} is already in use")
-        self._environments[environment.id] = environment
-        self._conductors[environment.id] = Conductor(environment)
+        self.fleet.add(environment)
         environment.tell(
             "workflow loaded",
             OpStatus.DONE_OK,
@@ -467,8 +365,8 @@ class Manager:
             return
         environment.destruction = operation
         operation.closing = BEING_UNDONE
-        await self._fall(
-            environment, _told("deployment or configuration failed", problem), operation
+        await self.fleet.fall(
+            environment, failure_text("deployment or configuration failed", problem), operation
         )
         await self._tear_down(environment, operation, keep_tasks=False)
         self._tell_creation_failed(environment, problem.message)
@@ -487,194 +385,22 @@ class Manager:
         """An automatic environment: one run, to its own end, and away."""
         user = operation.user
         try:
-            await self._run(environment, Event.START_ACTIVITY, user, operation)
+            await self.fleet.run(environment, Event.START_ACTIVITY, user, operation)
             while environment.state is EnvironmentState.RUNNING or environment.current is not None:
                 await deferLater(self.facilities.clock, POLL_S)
             if environment.state is EnvironmentState.CONFIGURED:
-                await self._run(environment, Event.RESET, user, operation)
+                await self.fleet.run(environment, Event.RESET, user, operation)
         except (AliecsError, CancelledError) as problem:
             if environment.destruction is not None:
                 return
             aborted = f"aborted {operation.why_cancelled('because the core ends')}"
             error = problem.message if isinstance(problem, AliecsError) else aborted
             operation.closing = BEING_UNDONE
-            await self._fall(environment, error, operation)
+            await self.fleet.fall(environment, error, operation)
         if environment.destruction is None and environment.current is None:
             environment.destruction = operation
             operation.closing = "is a destruction"
             await self._tear_down(environment, operation, keep_tasks=False)
-
-    # --- control ---------------------------------------------------------------------------
-
-    async def _control(
-        self, operation: Operation, environment: Environment, event: Event
-    ) -> Environment:
-        conductor = self._conductors[environment.id]
-        work = conductor.perform(event, operation.user, operation)
-        await self._or_fall(operation, environment, event, work)
-        return environment
-
-    async def _or_fall(
-        self,
-        operation: Operation,
-        environment: Environment,
-        event: Event,
-        work: Coroutine[Any, Any, None],
-    ) -> None:
-        """A transition whose failure takes the environment to ERROR."""
-        try:
-            await self._work(environment, event, work)
-        except Conflict:
-            raise
-        except AliecsError as problem:
-            if environment.destruction is None:
-                operation.closing = "has failed, and its environment goes to ERROR"
-                await self._fall(
-                    environment, _told(f"transition {event.value} failed", problem), operation
-                )
-            raise
-
-    async def _modify(
-        self, operation: Operation, environment: Environment, request: ModificationRequest
-    ) -> Environment:
-        conductor = self._conductors[environment.id]
-        plan = None
-        if request.variables:
-            operation.step = "planning"
-            plan = await plan_of(environment, request.variables)
-        for one in request.modifications:
-            roles = find_modified(environment, one, self.environments())
-            await self._work(
-                environment,
-                one.event,
-                conductor.modify(one.event, roles, request.user, request.reason, operation),
-            )
-        if request.reconfigure:
-            # Others may have been faster while it was planned.
-            refuse_reconfiguration(environment)
-            if environment.state is EnvironmentState.CONFIGURED:
-                await self._control(operation, environment, Event.RESET)
-            if plan is not None and plan.names:
-                await self._or_fall(
-                    operation,
-                    environment,
-                    Event.REPLACE,
-                    conductor.replace(plan, request.user, request.reason, operation),
-                )
-            await self._control(operation, environment, Event.CONFIGURE)
-        return environment
-
-    async def plan(self, environment_id: str, variables: NewVariables) -> Plan:
-        """What a reconfiguration would do; nothing is changed. Raises what it would be refused
-        with."""
-        environment = self.environment(environment_id)
-        refuse_reconfiguration(environment)
-        return await plan_of(environment, variables)
-
-    async def _run(
-        self, environment: Environment, event: Event, user: User, operation: Operation
-    ) -> None:
-        """One transition as the environment's work."""
-        conductor = self._conductors[environment.id]
-        await self._work(environment, event, conductor.perform(event, user, operation))
-
-    async def _work(
-        self, environment: Environment, event: Event, coroutine: Coroutine[Any, Any, None]
-    ) -> None:
-        """Something as the environment's work; what it interrupts is aborted."""
-        interrupted = environment.work
-        conductor = self._conductors[environment.id]
-        work = Deferred.fromCoroutine(coroutine)
-        if not work.called:
-            environment.work = work
-            if interrupted is not None:
-                conductor.interrupt(interrupted, f"interrupted by {event.value}")
-        try:
-            await work
-        finally:
-            if environment.work is work:
-                environment.work = None
-                self._do_wanted_stop(environment)
-
-    async def _fall(self, environment: Environment, error: str, operation: Operation) -> None:
-        """Go to ERROR after a failure, or wait for it where somebody else does it."""
-        if environment.current is Event.GO_ERROR:
-            await self._wait_for_error(environment)
-            return
-        if Event.GO_ERROR not in allowed_events(environment.state):
-            return
-        environment.tell(
-            "a critical error occurred, GO_ERROR transition imminent", error=error, transition=""
-        )
-        environment.account_for(error)
-        try:
-            await self._run(environment, Event.GO_ERROR, operation.user, operation)
-        except (Conflict, TransitionFailed) as problem:
-            environment.warn(f"GO_ERROR: {problem.message}")
-
-    async def _wait_for_error(self, environment: Environment) -> None:
-        while environment.current is Event.GO_ERROR:
-            await deferLater(self.facilities.clock, 0.05)
-
-    # --- what environments do by themselves ------------------------------------------------
-
-    def _react(self, environment: Environment, event: Event, reason: str) -> None:
-        """An environment has to do something: see `Environment.react`."""
-        if environment.id not in self._environments or environment.destruction is not None:
-            return
-        environment.log.info("{event}: {reason}", event=event.value, reason=reason)
-        if event is Event.GO_ERROR:
-            self.facilities.operations.start(
-                event.value,
-                environment.user,
-                environment.id,
-                lambda operation: self._go_error(operation, environment, reason),
-            )
-            return
-        user = TIMER if "auto_stop_timeout" in reason else TASK
-        if environment.current is not None:
-            self._wanted_stops[environment.id] = reason
-        elif environment.state is EnvironmentState.RUNNING:
-            self._stop(environment, user, reason)
-
-    async def _go_error(
-        self, operation: Operation, environment: Environment, reason: str
-    ) -> None:
-        operation.closing = "takes its environment to ERROR"
-        await self._fall(environment, reason, operation)
-
-    def _stop(self, environment: Environment, user: User, reason: str) -> None:
-        environment.user = user
-
-        async def stop(operation: Operation) -> None:
-            try:
-                await self._run(environment, Event.STOP_ACTIVITY, user, operation)
-            except Conflict:
-                return
-            except AliecsError as problem:
-                if environment.destruction is None:
-                    operation.closing = "has failed, and its environment goes to ERROR"
-                    await self._fall(environment, f"stop ({reason}): {problem.message}", operation)
-                return
-            cause = environment.history.cause
-            if cause is not None and environment.destruction is None:
-                # The run was stopped in order because something critical had failed.
-                await self._fall(environment, cause.line, operation)
-
-        self.facilities.operations.start("STOP_ACTIVITY", user, environment.id, stop)
-
-    def _do_wanted_stop(self, environment: Environment) -> None:
-        """A stop that was asked for during a transition is done after it. Where that was a stop
-        itself, the failure for which another was asked still takes the environment to ERROR."""
-        reason = self._wanted_stops.pop(environment.id, None)
-        if reason is None:
-            return
-        event = Event.STOP_ACTIVITY
-        if environment.state is not EnvironmentState.RUNNING:
-            if environment.history.cause is None:
-                return
-            event = Event.GO_ERROR
-        self.facilities.clock.callLater(0, self._react, environment, event, reason)
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -683,7 +409,7 @@ class Manager:
     ) -> Destroyed:
         environment.destruction = operation
         operation.closing = "is a destruction"
-        self._interrupt(environment, request.user)
+        self.fleet.interrupt(environment, request.user)
         keep_tasks = await self._wind_down(operation, environment, request)
         return await self._tear_down(environment, operation, keep_tasks)
 
@@ -694,13 +420,8 @@ class Manager:
         is refused otherwise."""
         if not request.force or environment.current is Event.DESTROY:
             refuse_if_busy(environment, Event.DESTROY)
-        self._interrupt(environment, request.user)
+        self.fleet.interrupt(environment, request.user)
         return destruction
-
-    def _interrupt(self, environment: Environment, user: User) -> None:
-        if environment.work is not None:
-            why = f"destroyed by {user.name or 'somebody'}"
-            self._conductors[environment.id].interrupt(environment.work, why)
 
     async def _wind_down(
         self, operation: Operation, environment: Environment, request: DestructionRequest
@@ -709,10 +430,10 @@ class Manager:
         steps, keeps_tasks = winding_down(environment.state, request)
         for event in steps:
             try:
-                await self._run(environment, event, request.user, operation)
+                await self.fleet.run(environment, event, request.user, operation)
             except AliecsError:
                 word = "STOP_ACTIVITY" if event is Event.STOP_ACTIVITY else "RESET"
-                await self._fall(
+                await self.fleet.fall(
                     environment, f"{word} during environment destruction failed", operation
                 )
                 return False
@@ -723,10 +444,8 @@ class Manager:
     ) -> Destroyed:
         tasks = environment.tasks()
         names = {task.id: task.short_name for task in tasks}
-        await self._conductors[environment.id].teardown(operation)
-        self._environments.pop(environment.id, None)
-        self._conductors.pop(environment.id, None)
-        self._wanted_stops.pop(environment.id, None)
+        await self.fleet.conductor(environment).teardown(operation)
+        self.fleet.remove(environment)
         failed = environment.history.cause is not None
         await self._close(environment, EnvironmentState.ERROR if failed else EnvironmentState.DONE)
         if keep_tasks:

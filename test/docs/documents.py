@@ -82,9 +82,9 @@ class Reader:
     """Types the blocks of a document into a shell, as a new user would.
 
     What a document cannot know is put in: free ports for the usual ones, the id of the environment
-    that was created last for `ID`, that of a task with output for `TASK`, that of the last operation
-    for `OPERATION`. `home` is both the home
-    and the first working folder; `programs` is the folder of the commands.
+    that was created last for `ID`, that of a task with output for `TASK`, that of the last
+    operation for `OPERATION`. `home` is both the home and the first working folder; `programs` is
+    the folder of the commands.
     """
 
     home: Path

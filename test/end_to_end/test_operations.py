@@ -193,7 +193,8 @@ def test_tasks_are_ended_and_restarted(core: RunningCore) -> None:
     core.coconut("task", "kill", seen.taskId, *wish)
     core.reaches(environment_id, "ERROR", 10)
     cause = core.record(environment_id).cause
-    assert re.search(r"task slow\.task-0 on host one .*: killed by \S+: a test of the alarm", cause.line)
+    killed = r"task slow\.task-0 on host one .*: killed by \S+: a test of the alarm"
+    assert re.search(killed, cause.line)
     core.destroy(environment_id, force=True)
     assert core.tasks() == []
 

@@ -87,8 +87,13 @@ class ResultTests(TestCase):
         record = environment.history.transitions[-1]
         self.assertEqual(
             [name for name, _ in record.steps],
-            ["before_CONFIGURE", "leave_DEPLOYED", "tasks_CONFIGURE", "enter_CONFIGURED"]
-            + ["after_CONFIGURE"],
+            [
+                "before_CONFIGURE",
+                "leave_DEPLOYED",
+                "tasks_CONFIGURE",
+                "enter_CONFIGURED",
+                "after_CONFIGURE",
+            ],
         )
         self.assertEqual(len(record.slowest), 5)
 
@@ -109,7 +114,7 @@ class ResultTests(TestCase):
         self.assertEqual(record["failed_then"], lines[1:])
         (result,) = [r for r in operation.results if r.step == "tasks_CONFIGURE"]
         self.assertEqual((result.done, result.failed, result.not_reached), (26, 3, 1))
-        self.assertEqual([one.reason for one in result.failures][0], "no low voltage")
+        self.assertEqual(result.failures[0].reason, "no low voltage")
         self.assertEqual(sum(h.failed + h.not_reached for h in result.hosts), 4)
         self.assertEqual(record["transitions"][1]["steps"][-1][0], "tasks_CONFIGURE")
 
