@@ -27,6 +27,7 @@ from aliecs.api.apricot_faces import open_grpc, open_http
 from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
+from aliecs.api.listing import environments_reply
 from aliecs.api.manhole import Access, manhole_factory
 from aliecs.api.metrics import Metrics, ReactorDelay
 from aliecs.api.metrics_faces import MetricsFaces
@@ -354,7 +355,12 @@ class CoreParts:
             raise Unavailable(f"controlPort: {error.message}") from error
         self._stops.add("gRPC", lambda: server.stop(STOP_GRACE_S))
         addresses = {"grpc": f"{settings.listen_address}:{grpc_port}"}
-        stream = EventStream(core.bus, reactor, version_text())
+        stream = EventStream(
+            core.bus,
+            reactor,
+            version_text(),
+            lambda: environments_reply(core, aliecs_v1_pb2.ListEnvironmentsRequest()),
+        )
         rest = Rest(Face(control, extended, stream, reactor, lambda: self.ready, metrics))
         # Bodies that are somewhat too large are told so; what is far too large is cut off.
         site = QuietSite(rest.app.resource(), 2 * LONGEST_BODY)

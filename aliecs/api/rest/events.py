@@ -7,15 +7,39 @@ from typing import Any
 from twisted.web.server import Request
 
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.route import Content, Section
+from aliecs.api.rest.kind import MOST_IN_QUERY, Number, Text, Texts
+from aliecs.api.rest.route import Content, Parameter, Section
 
 EVENTS = Section("events", "Everything that happens, as it happens.")
 
 
-@EVENTS.route("GET", "/events", reply=Content(other_types=["text/event-stream"]))
+SINCE = Parameter("since", Number(most=2**53), "begin after this event; none: with the next", None)
+LAST_EVENT = Parameter(
+    "Last-Event-ID", Text(), "the same, as browsers say it by themselves", "", in_header=True
+)
+TOPIC = Parameter(
+    "topic",
+    Texts(MOST_IN_QUERY),
+    "only these topics: `environments`, `roles`, `tasks`, `calls`, `services`, or `env:<id>`",
+    [],
+)
+
+
+@EVENTS.route(
+    "GET",
+    "/events",
+    reply=Content(other_types=["text/event-stream"]),
+    parameters=[SINCE, LAST_EVENT, TOPIC],
+)
 def events(face: Face, request: Request) -> Any:
     """The event stream: a WebSocket where the request asks for an upgrade, else server-sent
-    events."""
+    events.
+
+    The subprotocol of the WebSocket is `aliecs.v1.json`. Every message is a JSON object; events
+    have the schema `Event`. The first is `hello`. Where some of what came after `since` is gone,
+    `gap` is followed by a `snapshot` of each environment, with the schema of
+    `o2control.EnvironmentInfo`, and by what comes after that.
+    """
     if (request.getHeader(b"upgrade") or b"").lower() == b"websocket":
         return face.stream.web_socket()
     return face.stream.serve_events(request)
