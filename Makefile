@@ -57,8 +57,8 @@ $(TEST_STAMP): $(STAMP)
 	@touch $@
 
 # What many environments in one core leave behind; what tasks cost, simulated ones and real ones, in
-# the core and in an executor; what placement, loading, configuration and expressions cost, and
-# what events do with Kafka.
+# the core and in an executor; what placement, loading, configuration and expressions cost, what
+# events do with Kafka, and what many clients cost.
 bench: $(TEST_STAMP) test-tools
 	$(BIN)/python -m bench.twenty_environments
 	$(BIN)/python -m bench.large_environment --tasks 1000
@@ -72,6 +72,7 @@ bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/configuration.py
 	$(BIN)/python -m bench.expressions
 	$(BIN)/python -m bench.kafka
+	$(BIN)/python -m bench.subscribers
 
 # The executor as one file, for agents that fetch it: it needs nothing but Python on its host, the
 # same version as here.

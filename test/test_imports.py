@@ -23,9 +23,9 @@ ROWS: list[list[str]] = [
     ["integration"],
     ["task", "workflow"],
     ["backend", "configuration", "repository", "executor"],
-    ["language", "occ"],
+    ["access", "language", "occ"],
     ["event", "journal"],
-    ["settings", "interfaces", "errors", "log", "daemon", "garbage", "txgrpc", "protocol"],
+    ["settings", "interfaces", "errors", "log", "daemon", "garbage", "txgrpc", "tls", "protocol"],
 ]
 LOWEST = frozenset(ROWS[-1])
 ROW_OF = {room: index for index, row in enumerate(ROWS) for room in row}

@@ -24,6 +24,16 @@ from aliecs.api.message import (
     task_info,
 )
 from aliecs.api.modification import modify_in_order
+from aliecs.api.permission import (
+    ADMIN,
+    CREATION,
+    DESTRUCTION,
+    ENVIRONMENT,
+    READ,
+    creation_permit,
+    permit,
+    user_of,
+)
 from aliecs.api.repository import RepositoryControl
 from aliecs.api.shield import shielded
 from aliecs.api.validation import checked
@@ -59,6 +69,7 @@ class Control(RepositoryControl):
 
     # --- the framework ---------------------------------------------------------------------
 
+    @permit(READ)
     async def GetFrameworkInfo(
         self, request: o2control_pb2.GetFrameworkInfoRequest, call: ServerCall
     ) -> o2control_pb2.GetFrameworkInfoReply:
@@ -92,6 +103,7 @@ class Control(RepositoryControl):
             timestamp=core.now_ms(),
         )
 
+    @permit(ADMIN)
     async def Teardown(
         self, request: o2control_pb2.TeardownRequest, call: ServerCall
     ) -> o2control_pb2.TeardownReply:
@@ -100,7 +112,7 @@ class Control(RepositoryControl):
         reason = request.reason or "no reason given"
 
         async def end_everything() -> None:
-            await core.manager.destroy_all(User(name=call.peer), reason)
+            await core.manager.destroy_all(user_of(call), reason)
             await core.backend.teardown()
 
         try:
@@ -109,6 +121,7 @@ class Control(RepositoryControl):
             core.shut_down()
         return o2control_pb2.TeardownReply()
 
+    @permit(READ)
     async def GetIntegratedServices(
         self, request: o2control_pb2.Empty, call: ServerCall
     ) -> o2control_pb2.ListIntegratedServicesReply:
@@ -127,6 +140,7 @@ class Control(RepositoryControl):
 
     # --- detectors -------------------------------------------------------------------------
 
+    @permit(READ)
     async def GetActiveDetectors(
         self, request: o2control_pb2.Empty, call: ServerCall
     ) -> o2control_pb2.GetActiveDetectorsReply:
@@ -135,6 +149,7 @@ class Control(RepositoryControl):
             detectors=self.core.manager.active_detectors(), timestamp=self.core.now_ms()
         )
 
+    @permit(READ)
     async def GetAvailableDetectors(
         self, request: o2control_pb2.Empty, call: ServerCall
     ) -> o2control_pb2.GetAvailableDetectorsReply:
@@ -150,6 +165,7 @@ class Control(RepositoryControl):
 
     # --- environments ----------------------------------------------------------------------
 
+    @permit(READ)
     async def GetEnvironments(
         self, request: o2control_pb2.GetEnvironmentsRequest, call: ServerCall
     ) -> o2control_pb2.GetEnvironmentsReply:
@@ -169,6 +185,7 @@ class Control(RepositoryControl):
         reply.timestamp = self.core.now_ms()
         return reply
 
+    @permit(READ)
     async def GetEnvironment(
         self, request: o2control_pb2.GetEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.GetEnvironmentReply:
@@ -185,6 +202,7 @@ class Control(RepositoryControl):
         reply.timestamp = self.core.now_ms()
         return reply
 
+    @permit(CREATION)
     async def NewEnvironment(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -201,6 +219,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(CREATION)
     async def NewEnvironmentAsync(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -215,6 +234,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(CREATION)
     async def NewAutoEnvironment(
         self, request: o2control_pb2.NewAutoEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewAutoEnvironmentReply:
@@ -227,17 +247,20 @@ class Control(RepositoryControl):
                 variables=dict(request.vars),
                 user=_user(request.requestUser),
                 automatic=True,
+                permit=creation_permit(self.core, call),
             ),
         )
         call.trailing[OPERATION_ID] = operation.id
         return o2control_pb2.NewAutoEnvironmentReply(timestamp=self.core.now_ms())
 
+    @permit(READ)
     def Subscribe(
         self, request: o2control_pb2.SubscribeRequest, call: ServerCall
     ) -> AsyncIterator[events_pb2.Event]:
         """What becomes of an automatic environment, until it has ended."""
         return self.core.automatic.read(request.id)
 
+    @permit(ENVIRONMENT)
     async def ControlEnvironment(
         self, request: o2control_pb2.ControlEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ControlEnvironmentReply:
@@ -266,6 +289,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(ENVIRONMENT)
     async def ModifyEnvironment(
         self, request: o2control_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ModifyEnvironmentReply:
@@ -273,6 +297,7 @@ class Control(RepositoryControl):
         environment = self._environment(request.id)
         return await modify_in_order(self.core, environment, request, call)
 
+    @permit(DESTRUCTION)
     async def DestroyEnvironment(
         self, request: o2control_pb2.DestroyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.DestroyEnvironmentReply:
@@ -306,6 +331,7 @@ class Control(RepositoryControl):
                 variables=dict(request.vars),
                 user=_user(request.requestUser),
                 automatic=request.autoTransition,
+                permit=creation_permit(self.core, call),
             )
         )
         call.trailing[OPERATION_ID] = operation.id
@@ -347,10 +373,12 @@ class Control(RepositoryControl):
         failed.code = problem.code
         failed.grpc_status = problem.grpc_status
         failed.http_status = problem.http_status
+        failed.missing_locks = problem.missing_locks
         return failed
 
     # --- tasks and roles -------------------------------------------------------------------
 
+    @permit(READ)
     async def GetTasks(
         self, request: o2control_pb2.GetTasksRequest, call: ServerCall
     ) -> o2control_pb2.GetTasksReply:
@@ -359,6 +387,7 @@ class Control(RepositoryControl):
         infos = await self._task_infos(self.core.roster.tasks(), budget)
         return o2control_pb2.GetTasksReply(tasks=infos, timestamp=self.core.now_ms())
 
+    @permit(READ)
     async def GetTask(
         self, request: o2control_pb2.GetTaskRequest, call: ServerCall
     ) -> o2control_pb2.GetTaskReply:
@@ -368,6 +397,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(ADMIN)
     async def CleanupTasks(
         self, request: o2control_pb2.CleanupTasksRequest, call: ServerCall
     ) -> o2control_pb2.CleanupTasksReply:
@@ -379,6 +409,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(READ)
     async def GetRoles(
         self, request: o2control_pb2.GetRolesRequest, call: ServerCall
     ) -> o2control_pb2.GetRolesReply:

@@ -7,7 +7,7 @@ its environment to ERROR; a creation that fails takes it away again, and its rec
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,12 +45,14 @@ UNTOLD = WorkflowTemplateInfo()
 @frozen
 class CreationRequest:
     """What a client wants. `automatic` runs it by itself: start, wait for the end of the run,
-    reset, destroy."""
+    reset, destroy. `permit` is told the detectors when they are known, and raises `Forbidden` where
+    the client may not have them."""
 
     expression: str
     variables: Mapping[str, str]
     user: User
     automatic: bool = False
+    permit: Callable[[Sequence[str]], None] = lambda detectors: None
 
 
 @frozen
@@ -233,6 +235,7 @@ class Manager:
         environment = await self._prepare(operation, request)
         try:
             await self._load(environment, request, operation)
+            request.permit(environment.detectors())
             self._register(environment)
         except Exception as fault:
             problem = environment.as_error(fault, "loading")

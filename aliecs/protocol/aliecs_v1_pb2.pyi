@@ -684,6 +684,168 @@ class ExplainVariablesReply(_message.Message):
     roles: _containers.RepeatedCompositeFieldContainer[ExplainedRole]
     def __init__(self, roles: _Optional[_Iterable[_Union[ExplainedRole, _Mapping]]] = ...) -> None: ...
 
+class GetSessionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("name", "person", "role", "detectors", "recognised_by", "speaks_for_others", "roles_enforced", "lock_policy")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    RECOGNISED_BY_FIELD_NUMBER: _ClassVar[int]
+    SPEAKS_FOR_OTHERS_FIELD_NUMBER: _ClassVar[int]
+    ROLES_ENFORCED_FIELD_NUMBER: _ClassVar[int]
+    LOCK_POLICY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    person: str
+    role: str
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    recognised_by: str
+    speaks_for_others: bool
+    roles_enforced: bool
+    lock_policy: str
+    def __init__(self, name: _Optional[str] = ..., person: _Optional[str] = ..., role: _Optional[str] = ..., detectors: _Optional[_Iterable[str]] = ..., recognised_by: _Optional[str] = ..., speaks_for_others: _Optional[bool] = ..., roles_enforced: _Optional[bool] = ..., lock_policy: _Optional[str] = ...) -> None: ...
+
+class ListLocksRequest(_message.Message):
+    __slots__ = ("detectors",)
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, detectors: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Lock(_message.Message):
+    __slots__ = ("detector", "owner", "since_ms", "reason", "expires_ms", "environment_id", "mine")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MINE_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    owner: str
+    since_ms: int
+    reason: str
+    expires_ms: int
+    environment_id: str
+    mine: bool
+    def __init__(self, detector: _Optional[str] = ..., owner: _Optional[str] = ..., since_ms: _Optional[int] = ..., reason: _Optional[str] = ..., expires_ms: _Optional[int] = ..., environment_id: _Optional[str] = ..., mine: _Optional[bool] = ...) -> None: ...
+
+class ListLocksReply(_message.Message):
+    __slots__ = ("locks",)
+    LOCKS_FIELD_NUMBER: _ClassVar[int]
+    locks: _containers.RepeatedCompositeFieldContainer[Lock]
+    def __init__(self, locks: _Optional[_Iterable[_Union[Lock, _Mapping]]] = ...) -> None: ...
+
+class TakeLockRequest(_message.Message):
+    __slots__ = ("detector", "reason", "lasts_s", "force", "requested_by")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LASTS_S_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    reason: str
+    lasts_s: int
+    force: bool
+    requested_by: str
+    def __init__(self, detector: _Optional[str] = ..., reason: _Optional[str] = ..., lasts_s: _Optional[int] = ..., force: _Optional[bool] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class ReleaseLockRequest(_message.Message):
+    __slots__ = ("detector", "reason", "force", "requested_by")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    reason: str
+    force: bool
+    requested_by: str
+    def __init__(self, detector: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class HandOverLockRequest(_message.Message):
+    __slots__ = ("detector", "to", "reason", "force", "requested_by")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    to: str
+    reason: str
+    force: bool
+    requested_by: str
+    def __init__(self, detector: _Optional[str] = ..., to: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class LockReply(_message.Message):
+    __slots__ = ("locks", "left_out")
+    LOCKS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    locks: _containers.RepeatedCompositeFieldContainer[Lock]
+    left_out: _containers.RepeatedCompositeFieldContainer[Lock]
+    def __init__(self, locks: _Optional[_Iterable[_Union[Lock, _Mapping]]] = ..., left_out: _Optional[_Iterable[_Union[Lock, _Mapping]]] = ...) -> None: ...
+
+class ListAuditRequest(_message.Message):
+    __slots__ = ("user", "action", "environment_id", "since_ms", "before", "limit")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    action: str
+    environment_id: str
+    since_ms: int
+    before: str
+    limit: int
+    def __init__(self, user: _Optional[str] = ..., action: _Optional[str] = ..., environment_id: _Optional[str] = ..., since_ms: _Optional[int] = ..., before: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class AuditEntry(_message.Message):
+    __slots__ = ("id", "time_ms", "user", "person", "role", "recognised_by", "client", "action", "environment_id", "reason", "request", "operation_id", "result", "code", "error", "warning", "ended_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    RECOGNISED_BY_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WARNING_FIELD_NUMBER: _ClassVar[int]
+    ENDED_MS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    time_ms: int
+    user: str
+    person: str
+    role: str
+    recognised_by: str
+    client: str
+    action: str
+    environment_id: str
+    reason: str
+    request: str
+    operation_id: str
+    result: str
+    code: str
+    error: str
+    warning: str
+    ended_ms: int
+    def __init__(self, id: _Optional[str] = ..., time_ms: _Optional[int] = ..., user: _Optional[str] = ..., person: _Optional[str] = ..., role: _Optional[str] = ..., recognised_by: _Optional[str] = ..., client: _Optional[str] = ..., action: _Optional[str] = ..., environment_id: _Optional[str] = ..., reason: _Optional[str] = ..., request: _Optional[str] = ..., operation_id: _Optional[str] = ..., result: _Optional[str] = ..., code: _Optional[str] = ..., error: _Optional[str] = ..., warning: _Optional[str] = ..., ended_ms: _Optional[int] = ...) -> None: ...
+
+class ListAuditReply(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[AuditEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[AuditEntry, _Mapping]]] = ...) -> None: ...
+
 class ListEnvironmentsRequest(_message.Message):
     __slots__ = ("states", "detectors", "run_types", "public_only", "with_tasks", "limit", "cursor")
     STATES_FIELD_NUMBER: _ClassVar[int]

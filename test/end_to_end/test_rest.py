@@ -1,4 +1,4 @@
-"""REST and the manhole: the same operations through other doors."""
+"""REST, the event stream and the manhole: the same operations through other doors."""
 
 from __future__ import annotations
 
@@ -290,3 +290,14 @@ protocol.ClientCreator(reactor, Transport).connectTCP("127.0.0.1", port)
 reactor.callLater(20, reactor.stop)
 reactor.run()
 """
+
+
+def test_a_page_of_somebody_else_acts_in_vain(core: RunningCore) -> None:
+    """Nobody is asked who calls, so the browser of whoever sits at this machine could be used."""
+    path, body = "/api/v1/environments", {"template": DEMO}
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        status, answer, _ = core.rest("POST", path, body, headers)
+        assert (status, answer["code"]) == (403, "forbidden")
+    status, _, _ = core.rest("GET", path, headers={"Host": "evil.example"})
+    assert status == 403
+    assert core.rest("GET", path, headers={"Host": "localhost:1"})[0] == 200

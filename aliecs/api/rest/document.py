@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aliecs.api.request import SESSION
 from aliecs.api.rest.kind import Names
 from aliecs.api.rest.route import (
     PROBLEM_TYPE,
@@ -22,6 +23,8 @@ PROBLEM = "Problem"
 
 PROBLEMS = {
     400: "The request makes no sense.",
+    401: "Nobody knows who calls.",
+    403: "The caller may not do this: the role does not suffice, or a lock is missing.",
     404: "What was named does not exist.",
     409: "The present state does not allow it.",
     413: "The body has more bytes than are read.",
@@ -34,6 +37,21 @@ PROBLEMS = {
 }
 EVERYWHERE = (503, 504)
 """Statuses of problems that every request of the API can meet."""
+
+_SECURITY: Mapping[str, Any] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of the core, or of its identity provider.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION.decode(),
+        "description": "A browser whose user has logged in.",
+    },
+    "certificate": {"type": "mutualTLS", "description": "A trusted client's certificate."},
+}
 
 _DESCRIPTION = """The operations of the control API under conventional paths.
 
@@ -66,13 +84,16 @@ def openapi(sections: Sequence[Section], version: str) -> dict[str, Any]:
             {"name": section.name, "description": section.description} for section in sections
         ],
         "paths": paths,
-        "components": {"schemas": schemas.found},
+        "components": {"schemas": schemas.found, "securitySchemes": _SECURITY},
+        "security": [{name: []} for name in _SECURITY] + [{}],
     }
 
 
 def problems_of(route: Route) -> Sequence[int]:
     """The statuses of problems that a route can answer with."""
     found = {*route.problems, *EVERYWHERE}
+    if not route.anyone:
+        found |= {401, 403}
     if route.parts or route.parameters or route.body is not None:
         found.add(400)
     if route.body is not None:
@@ -96,6 +117,8 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         "parameters": [*_parts(route.parts), *_parameters(route.parameters)],
         "responses": answers,
     }
+    if route.anyone:
+        made["security"] = []
     if route.description:
         made["description"] = route.description
     if route.body is not None:
@@ -117,7 +140,8 @@ def _parts(parts: Iterable[Part]) -> Iterable[dict[str, Any]]:
 def _parameters(parameters: Iterable[Parameter[Any]]) -> Iterable[dict[str, Any]]:
     for one in parameters:
         schema = one.kind.schema()
-        if one.default is not None:
+        # No list means nothing is chosen, which is no value of a list that needs one.
+        if one.default is not None and one.default != []:
             schema["default"] = one.default
         yield {
             "name": one.name,
@@ -217,6 +241,11 @@ def _problem() -> dict[str, Any]:
             "detail": text,
             "message": text,
             "code": text,
+            "missing_locks": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "the detectors whose locks it takes",
+            },
             "operation_id": {
                 "type": "string",
                 "description": "the operation that was begun, where there is one",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.api.mapping import from_value, to_value
+from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest import tasks
 from aliecs.api.rest.face import Face
@@ -23,7 +24,6 @@ from aliecs.api.rest.kind import (
 from aliecs.api.rest.route import (
     CURSOR,
     IF_NONE_MATCH,
-    LONGEST_REASON,
     PAGE,
     PROBLEM_TYPE,
     Body,

@@ -11,17 +11,20 @@ from aliecs.api.rest.kind import MOST_IN_QUERY, Number, Text, Texts
 from aliecs.api.rest.route import Content, Parameter, Section
 
 EVENTS = Section("events", "Everything that happens, as it happens.")
-
-
-SINCE = Parameter("since", Number(most=2**53), "begin after this event; none: with the next", None)
-LAST_EVENT = Parameter(
-    "Last-Event-ID", Text(), "the same, as browsers say it by themselves", "", in_header=True
-)
 TOPIC = Parameter(
     "topic",
     Texts(MOST_IN_QUERY),
-    "only these topics: `environments`, `roles`, `tasks`, `calls`, `services`, or `env:<id>`",
+    "only these topics, such as `environments`, `tasks`, `locks`, or `env:<id>`",
     [],
+)
+LAST_EVENT = Parameter(
+    "Last-Event-ID", Text(), "the same as `since`, as browsers say it", "", in_header=True
+)
+SINCE: Parameter[int | None] = Parameter(
+    "since",
+    Number(most=2**53),
+    "begin after this sequence number; 0: at the beginning; none: now",
+    None,
 )
 
 
@@ -29,7 +32,7 @@ TOPIC = Parameter(
     "GET",
     "/events",
     reply=Content(other_types=["text/event-stream"]),
-    parameters=[SINCE, LAST_EVENT, TOPIC],
+    parameters=[TOPIC, SINCE, LAST_EVENT],
 )
 def events(face: Face, request: Request) -> Any:
     """The event stream: a WebSocket where the request asks for an upgrade, else server-sent
@@ -40,6 +43,7 @@ def events(face: Face, request: Request) -> Any:
     `gap` is followed by a `snapshot` of each environment, with the schema of
     `o2control.EnvironmentInfo`, and by what comes after that.
     """
+    SINCE.of(request)
     if (request.getHeader(b"upgrade") or b"").lower() == b"websocket":
         return face.stream.web_socket()
     return face.stream.serve_events(request)

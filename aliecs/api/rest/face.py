@@ -13,15 +13,18 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
+from aliecs.access.opening import Access
 from aliecs.api.control import Control
 from aliecs.api.core import OPERATION_ID
 from aliecs.api.extended import ExtendedControl
 from aliecs.api.mapping import to_json, to_value
 from aliecs.api.metrics import Metrics
+from aliecs.api.permission import WARNING
 from aliecs.api.request import REASON, call_of, json_answer, remember_operation
 from aliecs.api.rest.route import IF_NONE_MATCH, LONGEST_WAIT_S, WAIT
 from aliecs.api.stream import EventStream
 from aliecs.errors import AliecsError
+from aliecs.interfaces import Caller
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.txgrpc.route import ServerCall
 
@@ -47,8 +50,23 @@ class Face:
     clock: IReactorTime
     ready: Callable[[], bool]
     metrics: Metrics
+    access: Access
     described: Described = field(init=False)
     """What the API says of itself; its routes are known to who serves them."""
+
+    def logged_in(self, request: Request, caller: Caller) -> None:
+        """Somebody has logged in by browser: written to the audit."""
+        audit = self.control.core.audit
+        entry = audit.entry(
+            user=caller.name,
+            person=caller.person,
+            role=caller.role.name,
+            way=caller.way,
+            client=call_of(request).peer,
+            action="Login",
+        )
+        audit.begun(entry)
+        audit.ended(entry, "", "")
 
     def call(self, request: Request, reason: str = "") -> ServerCall:
         """The call that a request is, with why it is made where its message has no place for it."""
@@ -61,7 +79,9 @@ class Face:
         self, request: Request, method: Operation, asked: Any, reason: str = ""
     ) -> bytes:
         """Answer with the reply of an operation."""
-        reply = await method(asked, self.call(request, reason))
+        call = self.call(request, reason)
+        reply = await method(asked, call)
+        _warn(request, call)
         request.setHeader(b"Content-Type", b"application/json")
         return to_json(reply)
 
@@ -112,6 +132,7 @@ class Face:
         else:
             status = 200
         remember_operation(request, str(operation_id))
+        _warn(request, call)
         request.setResponseCode(status)
         found = aliecs_v1_pb2.GetOperationRequest(id=str(operation_id))
         operation = await self.extended.GetOperation(found, call)
@@ -120,3 +141,10 @@ class Face:
             raise self.control.core.manager.facilities.operations.error(operation.id)
         request.setHeader(b"Content-Type", b"application/json")
         return to_json(operation)
+
+
+def _warn(request: Request, call: ServerCall) -> None:
+    """Tell with the answer what was let pass."""
+    if warning := call.trailing.get(WARNING):
+        text = str(warning).encode("ascii", "replace")
+        request.setHeader(WARNING.encode(), text)

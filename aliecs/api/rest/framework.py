@@ -14,7 +14,9 @@ from aliecs.errors import NotFound
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 
-HEALTH = Section("health", "For supervisors of the process, and for Prometheus.", base="")
+HEALTH = Section(
+    "health", "For supervisors of the process, and for Prometheus.", base="", anyone=True
+)
 FRAMEWORK = Section(
     "framework",
     "What the core is, whom it works with, and how it has done.",

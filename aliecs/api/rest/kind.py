@@ -80,6 +80,34 @@ class Text:
 
 
 @frozen
+class Name:
+    """What somebody is called: a text of at most so many characters, none of them to control a
+    terminal; or nothing."""
+
+    longest: int = 100
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "string", "maxLength": self.longest, "pattern": r"^[^\x00-\x1f\x7f]*$"}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> str:
+        """See `Kind`."""
+        return self.from_json(name, texts[-1])
+
+    def from_json(self, name: str, value: Any) -> str:
+        """See `Kind`."""
+        text = Text(self.longest).from_json(name, value)
+        if has_control_characters(text):
+            raise _refused(name, value, "has to be a name, without control characters")
+        return text
+
+
+def has_control_characters(text: str) -> bool:
+    """True for texts that could do something to a terminal."""
+    return any(character < " " or character == "\x7f" for character in text)
+
+
+@frozen
 class Identifier:
     """The id of an environment, or nothing."""
 
@@ -170,9 +198,11 @@ class Number:
 
     def from_json(self, name: str, value: Any) -> int:
         """See `Kind`."""
-        if type(value) is not int or not self.least <= value <= self.most:
+        # To JSON 1.0 is the same number as 1.
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(number) is not int or not self.least <= number <= self.most:
             raise _refused(name, value, f"has to be a number from {self.least} to {self.most}")
-        return value
+        return number
 
 
 @frozen

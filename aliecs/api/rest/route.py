@@ -34,7 +34,6 @@ from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
 LONGEST_WAIT_S = 60.0
-LONGEST_REASON = 1000
 PROBLEM_TYPE = "application/problem+json"
 
 T = TypeVar("T")
@@ -142,6 +141,8 @@ class Route:
     body: Body | None
     problems: Sequence[int]
     begins_operation: bool
+    anyone: bool
+    """Nobody looks who calls."""
 
     @property
     def name(self) -> str:
@@ -183,12 +184,13 @@ WAIT = Parameter(
 @define(eq=False)
 class Section:
     """Routes that belong together, in the order in which they are told of. `parts` are those of
-    their paths."""
+    their paths; of routes for `anyone` nobody looks who calls."""
 
     name: str
     description: str
     parts: Sequence[Part] = ()
     base: str = BASE
+    anyone: bool = False
     routes: list[Route] = field(init=False, factory=list)
 
     def route(
@@ -250,6 +252,7 @@ class Section:
                     body,
                     tuple(problems),
                     begins_operation,
+                    self.anyone,
                 )
             )
             return handler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aliecs.api.rest import (
+    access,
     description,
     environments,
     events,
@@ -26,6 +27,8 @@ SECTIONS: tuple[Section, ...] = (
     templates.TEMPLATES,
     operations.OPERATIONS,
     events.EVENTS,
+    access.ACCESS,
+    access.LOGINS,
     methods.METHODS,
     description.DESCRIPTION,
 )
