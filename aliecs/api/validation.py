@@ -21,8 +21,8 @@ LONGEST_VALUE = 262_144
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_PROSE = frozenset({"reason"})
-"""Fields that may have lines."""
+_PROSE = frozenset({"reason", "workflowTemplate", "workflow_template"})
+"""Fields that may have lines: clients leave the end of one after the name of a workflow."""
 
 
 def check_request(request: Message) -> None:
