@@ -60,16 +60,17 @@ from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
 from aliecs.errors import AliecsError, NotFound, SettingsError, Unavailable
 from aliecs.event.bus import Bus
-from aliecs.event.infologger import InfoLogger
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.kafka.sink import KafkaSink
 from aliecs.event.line import Lines
 from aliecs.event.measurement import Measurements
 from aliecs.event.record import CoreStart
 from aliecs.garbage import GarbageCollector
+from aliecs.infologger import InfoLogger
 from aliecs.integration.factory import known_factories, make_integrations
 from aliecs.interfaces import IConfigurationService, ITaskBackend, MemoryFunctions, Surroundings
 from aliecs.journal import Journal
+from aliecs.log import levels_for
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.protos import o2control_pb2
@@ -147,7 +148,7 @@ class CoreParts:
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
         self._check_ports()
-        infologger = InfoLogger.of_settings(settings)
+        infologger = infologger_of(settings)
         if infologger is not None:
             infologger.start()
             self._stops.add("InfoLogger", infologger.stop)
@@ -482,6 +483,7 @@ def make_backend(
         identifiers=identifiers,
         stream_bytes=settings.task_log_stream_mb * MEGABYTE,
         log_bytes=settings.task_log_total_mb * MEGABYTE,
+        infologger=settings.info_logger_socket,
     )
 
 
@@ -518,6 +520,17 @@ def environment_options(settings: Settings, apricot: Mapping[str, str]) -> Envir
         clean_shared_memory=bool(settings.shm_cleaner),
         defaults=defaults,
     )
+
+
+def infologger_of(settings: Settings) -> InfoLogger | None:
+    """The one that the settings want, None where they name no daemon."""
+    if not settings.info_logger_socket:
+        return None
+    details = settings.log_all_il
+    levels = levels_for(
+        verbose=details and settings.verbose, very_verbose=details and settings.very_verbose
+    )
+    return InfoLogger(settings.info_logger_socket, levels)
 
 
 def endpoint_of(settings: Settings, key: str) -> str:
