@@ -10,6 +10,7 @@ KEEP ?=
 ARGUMENTS ?=
 WORKERS ?= 3
 SECONDS_OF_FUZZ ?= 600
+REQUESTS_BY_CHANCE ?= 1000
 EXECUTOR ?= dist/aliecs-executor
 
 .PHONY: demo test test-tools lint types unit fuzz bench executor protocol clean
@@ -38,6 +39,8 @@ unit: $(TEST_STAMP)
 # Texts made by chance against everything that reads texts; what is found comes with its seed.
 fuzz: $(TEST_STAMP)
 	$(BIN)/python -m test.fuzz --seconds $(SECONDS_OF_FUZZ)
+	ALIECS_REQUESTS_BY_CHANCE=$(REQUESTS_BY_CHANCE) \
+		$(BIN)/python -m pytest test/end_to_end/test_rest_by_chance.py
 
 # The editable install in its "compat" form: the plain one hides the twistd plugin.
 $(STAMP): setup.cfg pyproject.toml

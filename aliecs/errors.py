@@ -42,6 +42,8 @@ class AliecsError(Exception):
     code: str = "internal"
     grpc_status: str = "INTERNAL"
     http_status: int = 500
+    missing_locks: Sequence[str] = ()
+    """The detectors whose locks it would have taken."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -111,12 +113,49 @@ class Forbidden(AliecsError):
     http_status = 403
 
 
+class RoleInsufficient(Forbidden):
+    """The caller's role does not allow it."""
+
+    code = "role_insufficient"
+
+
+class LockMissing(Forbidden):
+    """It takes the locks of detectors, and the caller does not hold all of them."""
+
+    code = "lock_missing"
+
+    def __init__(self, message: str, detectors: Sequence[str]) -> None:
+        super().__init__(message)
+        self.missing_locks = tuple(detectors)
+
+
+class LockTaken(Conflict):
+    """Somebody else holds the lock."""
+
+    code = "lock_taken"
+
+
+class Unauthenticated(AliecsError):
+    """Nobody knows who calls: credentials are missing, wrong, or too old."""
+
+    code = "unauthenticated"
+    grpc_status = "UNAUTHENTICATED"
+    http_status = 401
+
+
 class Exhausted(AliecsError):
     """A bound was reached: a queue, a size, a pool of ports or hosts."""
 
     code = "exhausted"
     grpc_status = "RESOURCE_EXHAUSTED"
     http_status = 429
+
+
+class TooLarge(Exhausted):
+    """The request has more bytes than are read; smaller ones may say the same."""
+
+    code = "too_large"
+    http_status = 413
 
 
 class Unavailable(AliecsError):

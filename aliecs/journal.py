@@ -6,7 +6,8 @@ task placed, a command sent, a run number taken, a transition begun) are committ
 acted on; observations are told at once and written with the next group. The journal is not an event
 sink: the bus may lose a listener, the journal may not lose an entry.
 
-It also keeps the record of every environment that ended, readable for as long as `retention_days`.
+It also keeps the record of every environment that ended and the audit (who did what), readable for
+as long as `retention_days`.
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ CREATE TABLE IF NOT EXISTS environment (
     record TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS environment_by_end ON environment (ended_ms);
+CREATE TABLE IF NOT EXISTS audit (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    time_ms INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    action TEXT NOT NULL,
+    environment_id TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_by_time ON audit (time_ms);
 """
 
 _T = TypeVar("_T")
@@ -74,6 +85,19 @@ class EnvironmentRecord:
     created_ms: int
     ended_ms: int | None
     record: Mapping[str, Any]
+
+
+@frozen
+class AuditQuery:
+    """Which lines of the audit are wanted; an empty text asks for nothing in particular. `before`
+    is the id of a line: only older ones."""
+
+    user: str = ""
+    action: str = ""
+    environment_id: str = ""
+    since_ms: int = 0
+    before: str = ""
+    limit: int = 100
 
 
 @frozen
@@ -144,9 +168,11 @@ class Journal:
 
     def observe(self, kind: str, environment_id: str, body: Mapping[str, Any]) -> None:
         """Write an observation with the next group; the caller does not wait."""
+        self._write_soon([self._entry_statement(kind, environment_id, body)])
+
+    def _write_soon(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         try:
-            statement = self._entry_statement(kind, environment_id, body)
-            self._queue.put_nowait(_Write([statement], None))
+            self._queue.put_nowait(_Write(statements, None))
         except queue.Full:
             self._lost += 1
             if self._lost == 1:
@@ -180,6 +206,17 @@ class Journal:
             ]
         )
 
+    def audit(
+        self, line: str, time_ms: int, user: str, action: str, environment_id: str, body: str
+    ) -> None:
+        """Write a line of the audit, or write it anew, with the next group. `body` is JSON text."""
+        statement = (
+            "INSERT INTO audit (id, time_ms, user, action, environment_id, body) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET body = ?6",
+            (line, time_ms, user, action, environment_id, body),
+        )
+        self._write_soon([statement])
+
     # --- reading ---------------------------------------------------------------------------
 
     async def entries(self, environment_id: str) -> Sequence[Entry]:
@@ -202,14 +239,43 @@ class Journal:
         """Environments whose end was never written: those of a core that was killed."""
         return await self._records("ended_ms IS NULL ORDER BY created_ms", ())
 
-    async def ended(self, limit: int = 100) -> Sequence[EnvironmentRecord]:
-        """The environments that ended last, newest first."""
-        return await self._records("ended_ms IS NOT NULL ORDER BY ended_ms DESC LIMIT ?", (limit,))
+    async def ended(
+        self, limit: int = 100, after: EnvironmentRecord | None = None
+    ) -> Sequence[EnvironmentRecord]:
+        """The environments that ended last, newest first; those that come `after` one of them."""
+        if after is None:
+            where = "ended_ms IS NOT NULL ORDER BY ended_ms DESC, id DESC LIMIT ?"
+            return await self._records(where, (limit,))
+        return await self._records(
+            "(ended_ms, id) < (?, ?) ORDER BY ended_ms DESC, id DESC LIMIT ?",
+            (after.ended_ms, after.environment_id, limit),
+        )
 
     async def environment(self, environment_id: str) -> EnvironmentRecord | None:
         """The record of one environment, None where there is none (any more)."""
         found = await self._records("id = ?", (environment_id,))
         return found[0] if found else None
+
+    async def audited(self, wanted: AuditQuery) -> Sequence[str]:
+        """Lines of the audit as they were written, newest first."""
+
+        def query(connection: sqlite3.Connection) -> list[str]:
+            rows = connection.execute(
+                "SELECT body FROM audit WHERE (?1 = '' OR user = ?1) AND (?2 = '' OR action = ?2) "
+                "AND (?3 = '' OR environment_id = ?3) AND time_ms >= ?4 AND (?5 = '' OR sequence < "
+                "(SELECT sequence FROM audit WHERE id = ?5)) ORDER BY sequence DESC LIMIT ?6",
+                (
+                    wanted.user,
+                    wanted.action,
+                    wanted.environment_id,
+                    wanted.since_ms,
+                    wanted.before,
+                    wanted.limit,
+                ),
+            )
+            return [body for (body,) in rows]
+
+        return await self._read(query)
 
     async def _records(self, where: str, values: Sequence[Any]) -> Sequence[EnvironmentRecord]:
         def query(connection: sqlite3.Connection) -> list[EnvironmentRecord]:
@@ -280,6 +346,7 @@ class Journal:
             (horizon,),
         )
         connection.execute("DELETE FROM environment WHERE ended_ms < ?", (horizon,))
+        connection.execute("DELETE FROM audit WHERE time_ms < ?", (horizon,))
 
     def _write_until_stopped(self, connection: sqlite3.Connection) -> None:
         forget_at = time.monotonic() + 86_400.0

@@ -23,11 +23,11 @@ ROWS: list[list[str]] = [
     ["integration"],
     ["task", "workflow"],
     ["backend", "configuration", "repository", "executor"],
-    ["language", "occ"],
+    ["access", "language", "occ"],
     ["event", "journal"],
     [
         *("settings", "interfaces", "errors", "log", "infologger", "daemon", "garbage"),
-        *("txgrpc", "protocol"),
+        *("txgrpc", "tls", "protocol"),
     ],
 ]
 LOWEST = frozenset(ROWS[-1])

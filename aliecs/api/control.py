@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from attrs import define
 from twisted.internet.defer import Deferred
 
+from aliecs.api.budget import Budget
 from aliecs.api.core import OPERATION_ID
 from aliecs.api.message import (
     environment_info,
@@ -23,8 +24,19 @@ from aliecs.api.message import (
     task_info,
 )
 from aliecs.api.modification import modify_in_order
+from aliecs.api.permission import (
+    ADMIN,
+    CREATION,
+    DESTRUCTION,
+    ENVIRONMENT,
+    READ,
+    creation_permit,
+    permit,
+    user_of,
+)
 from aliecs.api.repository import RepositoryControl
 from aliecs.api.shield import shielded
+from aliecs.api.validation import checked
 from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest
@@ -41,16 +53,23 @@ from aliecs.task.task import Task
 from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.status import ERROR_CODE
 
+LIST_ENVIRONMENTS = "aliecs.v1.Control/ListEnvironments"
+LIST_TASKS = "aliecs.v1.Control/ListTasks"
+LIST_ROLES = "aliecs.v1.Control/ListRoles"
+"""Calls that give in parts what would be too much at once."""
+
 CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""
 
 
+@checked(o2control_pb2.DESCRIPTOR.services_by_name["Control"])
 @define(eq=False)
 class Control(RepositoryControl):
     """The service `o2control.Control`."""
 
     # --- the framework ---------------------------------------------------------------------
 
+    @permit(READ)
     async def GetFrameworkInfo(
         self, request: o2control_pb2.GetFrameworkInfoRequest, call: ServerCall
     ) -> o2control_pb2.GetFrameworkInfoReply:
@@ -84,6 +103,7 @@ class Control(RepositoryControl):
             timestamp=core.now_ms(),
         )
 
+    @permit(ADMIN)
     async def Teardown(
         self, request: o2control_pb2.TeardownRequest, call: ServerCall
     ) -> o2control_pb2.TeardownReply:
@@ -92,7 +112,7 @@ class Control(RepositoryControl):
         reason = request.reason or "no reason given"
 
         async def end_everything() -> None:
-            await core.manager.destroy_all(User(name=call.peer), reason)
+            await core.manager.destroy_all(user_of(call), reason)
             await core.backend.teardown()
 
         try:
@@ -101,6 +121,7 @@ class Control(RepositoryControl):
             core.shut_down()
         return o2control_pb2.TeardownReply()
 
+    @permit(READ)
     async def GetIntegratedServices(
         self, request: o2control_pb2.Empty, call: ServerCall
     ) -> o2control_pb2.ListIntegratedServicesReply:
@@ -119,6 +140,7 @@ class Control(RepositoryControl):
 
     # --- detectors -------------------------------------------------------------------------
 
+    @permit(READ)
     async def GetActiveDetectors(
         self, request: o2control_pb2.Empty, call: ServerCall
     ) -> o2control_pb2.GetActiveDetectorsReply:
@@ -127,6 +149,7 @@ class Control(RepositoryControl):
             detectors=self.core.manager.active_detectors(), timestamp=self.core.now_ms()
         )
 
+    @permit(READ)
     async def GetAvailableDetectors(
         self, request: o2control_pb2.Empty, call: ServerCall
     ) -> o2control_pb2.GetAvailableDetectorsReply:
@@ -142,11 +165,13 @@ class Control(RepositoryControl):
 
     # --- environments ----------------------------------------------------------------------
 
+    @permit(READ)
     async def GetEnvironments(
         self, request: o2control_pb2.GetEnvironmentsRequest, call: ServerCall
     ) -> o2control_pb2.GetEnvironmentsReply:
         """Environments by their age; those that are not public only with `showAll`."""
         reply = o2control_pb2.GetEnvironmentsReply(frameworkId=self.core.backend.framework_id)
+        budget = Budget(f"ask for a part of them, or without their tasks, with {LIST_ENVIRONMENTS}")
         for environment in self.core.manager.environments():
             if request.showAll or environment.info.public:
                 reply.environments.append(
@@ -154,25 +179,30 @@ class Control(RepositoryControl):
                         environment,
                         request.showTaskInfos,
                         request.showDetailedIntegratedServices,
+                        budget,
                     )
                 )
         reply.timestamp = self.core.now_ms()
         return reply
 
+    @permit(READ)
     async def GetEnvironment(
         self, request: o2control_pb2.GetEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.GetEnvironmentReply:
         """One environment in full."""
         environment = self._environment(request.id)
+        budget = Budget(f"ask for its tasks with {LIST_TASKS}, for its roles with {LIST_ROLES}")
         reply = o2control_pb2.GetEnvironmentReply(
-            environment=await self._environment_info(environment, True, True),
+            environment=await self._environment_info(environment, True, True, budget),
             public=environment.info.public,
         )
         if request.showWorkflowTree:
-            reply.workflow.CopyFrom(await role_info(environment.root, self.core.roster.pace))
+            pace = self.core.roster.pace
+            reply.workflow.CopyFrom(await role_info(environment.root, pace, budget))
         reply.timestamp = self.core.now_ms()
         return reply
 
+    @permit(CREATION)
     async def NewEnvironment(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -189,6 +219,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(CREATION)
     async def NewEnvironmentAsync(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -203,6 +234,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(CREATION)
     async def NewAutoEnvironment(
         self, request: o2control_pb2.NewAutoEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewAutoEnvironmentReply:
@@ -215,17 +247,20 @@ class Control(RepositoryControl):
                 variables=dict(request.vars),
                 user=_user(request.requestUser),
                 automatic=True,
+                permit=creation_permit(self.core, call),
             ),
         )
         call.trailing[OPERATION_ID] = operation.id
         return o2control_pb2.NewAutoEnvironmentReply(timestamp=self.core.now_ms())
 
+    @permit(READ)
     def Subscribe(
         self, request: o2control_pb2.SubscribeRequest, call: ServerCall
     ) -> AsyncIterator[events_pb2.Event]:
         """What becomes of an automatic environment, until it has ended."""
         return self.core.automatic.read(request.id)
 
+    @permit(ENVIRONMENT)
     async def ControlEnvironment(
         self, request: o2control_pb2.ControlEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ControlEnvironmentReply:
@@ -254,6 +289,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(ENVIRONMENT)
     async def ModifyEnvironment(
         self, request: o2control_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ModifyEnvironmentReply:
@@ -261,6 +297,7 @@ class Control(RepositoryControl):
         environment = self._environment(request.id)
         return await modify_in_order(self.core, environment, request, call)
 
+    @permit(DESTRUCTION)
     async def DestroyEnvironment(
         self, request: o2control_pb2.DestroyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.DestroyEnvironmentReply:
@@ -294,6 +331,7 @@ class Control(RepositoryControl):
                 variables=dict(request.vars),
                 user=_user(request.requestUser),
                 automatic=request.autoTransition,
+                permit=creation_permit(self.core, call),
             )
         )
         call.trailing[OPERATION_ID] = operation.id
@@ -335,17 +373,21 @@ class Control(RepositoryControl):
         failed.code = problem.code
         failed.grpc_status = problem.grpc_status
         failed.http_status = problem.http_status
+        failed.missing_locks = problem.missing_locks
         return failed
 
     # --- tasks and roles -------------------------------------------------------------------
 
+    @permit(READ)
     async def GetTasks(
         self, request: o2control_pb2.GetTasksRequest, call: ServerCall
     ) -> o2control_pb2.GetTasksReply:
         """All tasks of the core."""
-        infos = await self._task_infos(self.core.roster.tasks())
+        budget = Budget(f"ask for a part of them with {LIST_TASKS}")
+        infos = await self._task_infos(self.core.roster.tasks(), budget)
         return o2control_pb2.GetTasksReply(tasks=infos, timestamp=self.core.now_ms())
 
+    @permit(READ)
     async def GetTask(
         self, request: o2control_pb2.GetTaskRequest, call: ServerCall
     ) -> o2control_pb2.GetTaskReply:
@@ -355,6 +397,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(ADMIN)
     async def CleanupTasks(
         self, request: o2control_pb2.CleanupTasksRequest, call: ServerCall
     ) -> o2control_pb2.CleanupTasksReply:
@@ -366,6 +409,7 @@ class Control(RepositoryControl):
             timestamp=self.core.now_ms(),
         )
 
+    @permit(READ)
     async def GetRoles(
         self, request: o2control_pb2.GetRolesRequest, call: ServerCall
     ) -> o2control_pb2.GetRolesReply:
@@ -374,9 +418,10 @@ class Control(RepositoryControl):
         pace = self.core.roster.pace
         reply = o2control_pb2.GetRolesReply()
         pattern = compile_glob(request.pathSpec, separator=".")
+        budget = Budget(f"ask for a part of them, not so deep, with {LIST_ROLES}")
         for role in environment.root.walk():
             if pattern.matches(role.path):
-                reply.roles.append(await role_info(role, pace))
+                reply.roles.append(await role_info(role, pace, budget))
             await pace.breathe()
         reply.timestamp = self.core.now_ms()
         return reply
@@ -393,7 +438,11 @@ class Control(RepositoryControl):
         return task
 
     async def _environment_info(
-        self, environment: Environment, with_tasks: bool, detailed: bool
+        self,
+        environment: Environment,
+        with_tasks: bool,
+        detailed: bool,
+        budget: Budget | None = None,
     ) -> o2control_pb2.EnvironmentInfo:
         core = self.core
         return await environment_info(
@@ -403,10 +452,14 @@ class Control(RepositoryControl):
             core.roster.pace,
             with_tasks,
             detailed,
+            budget,
         )
 
-    async def _task_infos(self, tasks: Sequence[Task]) -> list[o2control_pb2.ShortTaskInfo]:
-        return await short_task_infos(tasks, self.core.backend.framework_id, self.core.roster.pace)
+    async def _task_infos(
+        self, tasks: Sequence[Task], budget: Budget | None = None
+    ) -> list[o2control_pb2.ShortTaskInfo]:
+        core = self.core
+        return await short_task_infos(tasks, core.backend.framework_id, core.roster.pace, budget)
 
 
 def _user(message: common_pb2.User) -> User:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import define, field
 
+from aliecs.access.audit import Audit
+from aliecs.access.gate import Gate
 from aliecs.api.automatic import AutomaticEnvironments
 from aliecs.environment.environment import Environment
 from aliecs.environment.manager import Manager
@@ -41,6 +43,8 @@ class Core:
     instance_name: str
     configuration_uri: str
     version: tuple[int, int, int]
+    gate: Gate
+    audit: Audit
     shut_down: Callable[[], None]
     """Ends the process, once everything in it has been ended."""
     endpoints: Mapping[str, str] = field(factory=dict)

@@ -12,9 +12,35 @@ from aliecs.api.inspection import (
     inspection_reply,
     too_many_explained,
 )
+from aliecs.api.listing import (
+    detectors_reply,
+    environments_reply,
+    roles_reply,
+    tasks_reply,
+)
+from aliecs.api.locks import (
+    hand_over_lock,
+    list_audit,
+    list_locks,
+    release_lock,
+    session_of,
+    take_lock,
+)
 from aliecs.api.message import operation_message, record_message
 from aliecs.api.modification import exclusions_reply, modification_request
+from aliecs.api.permission import (
+    ADMIN_READ,
+    ENVIRONMENT,
+    GLOBAL,
+    LOCK,
+    LOOK,
+    READ,
+    permit,
+)
+from aliecs.api.preview import preview_reply
+from aliecs.api.statistics import statistics_reply
 from aliecs.api.usage import usage_reply
+from aliecs.api.validation import checked
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
 from aliecs.errors import InvalidInput, NotFound
@@ -30,18 +56,21 @@ RECORDS = 100
 """Records given where the client does not say how many."""
 
 
+@checked(aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"])
 @define(eq=False)
 class ExtendedControl:
     """The service `aliecs.v1.Control`: what goes beyond the reference."""
 
     core: Core
 
+    @permit(READ)
     async def GetOperation(
         self, request: aliecs_v1_pb2.GetOperationRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
         """One operation."""
         return operation_message(self.core.manager.facilities.operations.get(request.id))
 
+    @permit(READ)
     async def ListOperations(
         self, request: aliecs_v1_pb2.ListOperationsRequest, call: ServerCall
     ) -> aliecs_v1_pb2.ListOperationsReply:
@@ -56,6 +85,7 @@ class ExtendedControl:
             operations=[operation_message(operation) for operation in operations[:limit]]
         )
 
+    @permit(READ)
     async def GetEnvironmentHistory(
         self, request: aliecs_v1_pb2.GetEnvironmentHistoryRequest, call: ServerCall
     ) -> aliecs_v1_pb2.GetEnvironmentHistoryReply:
@@ -67,6 +97,7 @@ class ExtendedControl:
             environments=[record_message(record) for record in records]
         )
 
+    @permit(READ)
     async def GetTaskLog(
         self, request: aliecs_v1_pb2.GetTaskLogRequest, call: ServerCall
     ) -> aliecs_v1_pb2.GetTaskLogReply:
@@ -84,6 +115,7 @@ class ExtendedControl:
             lines=lines[-request.tail :] if request.tail else lines,
         )
 
+    @permit(READ)
     async def GetTaskUsage(
         self, request: aliecs_v1_pb2.GetTaskUsageRequest, call: ServerCall
     ) -> aliecs_v1_pb2.GetTaskUsageReply:
@@ -92,24 +124,28 @@ class ExtendedControl:
             self.core.environment(request.environment_id)
         return await usage_reply(self.core.roster, request)
 
+    @permit(READ)
     async def ListHosts(
         self, request: aliecs_v1_pb2.ListHostsRequest, call: ServerCall
     ) -> aliecs_v1_pb2.ListHostsReply:
         """Hosts, by name."""
         return await hosts_reply(self.core.roster, request)
 
+    @permit(GLOBAL)
     async def DrainHost(
         self, request: aliecs_v1_pb2.DrainHostRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Host:
         """Give a host no new tasks."""
-        return await drain_host(self.core.roster, request, request.requested_by or call.peer)
+        return await drain_host(self.core.roster, request, request.requested_by)
 
+    @permit(GLOBAL)
     async def ResumeHost(
         self, request: aliecs_v1_pb2.ResumeHostRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Host:
         """Give it new tasks again."""
-        return await resume_host(self.core.roster, request, request.requested_by or call.peer)
+        return await resume_host(self.core.roster, request, request.requested_by)
 
+    @permit(ENVIRONMENT)
     async def Recover(
         self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
@@ -122,17 +158,19 @@ class ExtendedControl:
         await operation.wait()
         return operation_message(operation)
 
+    @permit(ENVIRONMENT)
     async def ModifyEnvironment(
         self, request: aliecs_v1_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
         """Exclude roles and detectors from an environment, or include them again."""
         environment = self.core.environment(request.environment_id)
-        wanted = modification_request(request, request.requested_by or call.peer)
+        wanted = modification_request(request, request.requested_by)
         operation = self.core.manager.modify(environment.id, wanted)
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return operation_message(operation)
 
+    @permit(READ)
     async def ListExclusions(
         self, request: aliecs_v1_pb2.ListExclusionsRequest, call: ServerCall
     ) -> aliecs_v1_pb2.ListExclusionsReply:
@@ -141,6 +179,7 @@ class ExtendedControl:
             return exclusions_reply([self.core.environment(request.environment_id)])
         return exclusions_reply(self.core.manager.environments())
 
+    @permit(LOOK)
     async def InspectWorkflow(
         self, request: aliecs_v1_pb2.InspectWorkflowRequest, call: ServerCall
     ) -> aliecs_v1_pb2.InspectWorkflowReply:
@@ -151,7 +190,7 @@ class ExtendedControl:
         wanted = InspectionRequest(
             request.workflow_template,
             dict(request.variables),
-            User(name=request.requested_by or call.peer),
+            User(name=request.requested_by),
         )
         return await inspect(
             self.core.manager.facilities,
@@ -159,6 +198,7 @@ class ExtendedControl:
             lambda inspection: inspection_reply(request, inspection),
         )
 
+    @permit(READ)
     async def ExplainVariables(
         self, request: aliecs_v1_pb2.ExplainVariablesRequest, call: ServerCall
     ) -> aliecs_v1_pb2.ExplainVariablesReply:
@@ -174,3 +214,89 @@ class ExtendedControl:
             reply.roles.append(explained_role(origins, role, request.names))
             await self.core.roster.pace.breathe()
         return reply
+
+    @permit(READ)
+    async def GetSession(
+        self, request: aliecs_v1_pb2.GetSessionRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Session:
+        """Who calls, and what that caller may do."""
+        return session_of(self.core, call)
+
+    @permit(READ)
+    async def ListLocks(
+        self, request: aliecs_v1_pb2.ListLocksRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListLocksReply:
+        """The locks of detectors."""
+        return await list_locks(self.core, request, call)
+
+    @permit(LOCK)
+    async def TakeLock(
+        self, request: aliecs_v1_pb2.TakeLockRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.LockReply:
+        """Take the lock of a detector, or of all."""
+        return await take_lock(self.core, request, call)
+
+    @permit(LOCK)
+    async def ReleaseLock(
+        self, request: aliecs_v1_pb2.ReleaseLockRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.LockReply:
+        """Free the lock of a detector, or of all."""
+        return await release_lock(self.core, request, call)
+
+    @permit(LOCK)
+    async def HandOverLock(
+        self, request: aliecs_v1_pb2.HandOverLockRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.LockReply:
+        """Give a lock to somebody else."""
+        return await hand_over_lock(self.core, request, call)
+
+    @permit(ADMIN_READ)
+    async def ListAudit(
+        self, request: aliecs_v1_pb2.ListAuditRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListAuditReply:
+        """Who did what."""
+        return await list_audit(self.core, request)
+
+    # --- lists and looks ahead -----------------------------------------------------------------
+
+    @permit(READ)
+    async def ListEnvironments(
+        self, request: aliecs_v1_pb2.ListEnvironmentsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListEnvironmentsReply:
+        """Environments by what they are."""
+        return await environments_reply(self.core, request)
+
+    @permit(READ)
+    async def ListTasks(
+        self, request: aliecs_v1_pb2.ListTasksRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListTasksReply:
+        """Tasks by what they are."""
+        return await tasks_reply(self.core, request)
+
+    @permit(READ)
+    async def ListRoles(
+        self, request: aliecs_v1_pb2.ListRolesRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListRolesReply:
+        """Roles of an environment, only so deep."""
+        return await roles_reply(self.core, request)
+
+    @permit(READ)
+    async def ListDetectors(
+        self, request: aliecs_v1_pb2.ListDetectorsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ListDetectorsReply:
+        """Detectors, their hosts, and who uses them."""
+        return await detectors_reply(self.core, request)
+
+    @permit(READ)
+    async def GetTransitionStatistics(
+        self, request: aliecs_v1_pb2.GetTransitionStatisticsRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.GetTransitionStatisticsReply:
+        """How long transitions took, and how many worked."""
+        return await statistics_reply(self.core, request)
+
+    @permit(READ)
+    async def PreviewTransition(
+        self, request: aliecs_v1_pb2.PreviewTransitionRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.PreviewTransitionReply:
+        """What a transition or a destruction would do."""
+        return await preview_reply(self.core, request)

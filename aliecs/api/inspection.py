@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from aliecs.api.budget import MOST_BYTES
 from aliecs.environment.inspection import ANY_HOST, InspectedTask, Inspection
 from aliecs.environment.order import Step
 from aliecs.errors import Exhausted, TemplateError
@@ -14,8 +15,6 @@ from aliecs.workflow.drawing import draw_svg, draw_text, rows_of
 from aliecs.workflow.origin import Explanation, Origin, Origins
 from aliecs.workflow.role import CallRole, LeafRole, Role, TaskRole
 
-MOST_BYTES = 45 * 1024 * 1024
-"""Of one reply."""
 MOST_EXPLAINED = 1000
 """Roles of one reply whose variables are explained."""
 
@@ -29,7 +28,7 @@ def inspection_reply(
         valid=not inspection.errors,
         errors=[_problem(error) for error in inspection.errors],
         warnings=[_problem(warning) for warning in inspection.warnings],
-        steps=[_step(step) for step in inspection.steps],
+        steps=[step_message(step) for step in inspection.steps],
     )
     workflow = inspection.workflow
     if workflow is None:
@@ -154,7 +153,8 @@ def _channels(channels: Iterable[Channel]) -> list[v1.InspectedChannel]:
     ]
 
 
-def _step(step: Step) -> v1.HookStep:
+def step_message(step: Step) -> v1.HookStep:
+    """One thing in the order of hooks."""
     message = v1.HookStep(
         transition=step.transition, moment=step.moment, weight=step.weight, kind=step.kind.value
     )

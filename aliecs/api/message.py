@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aliecs.api.budget import Budget
 from aliecs.environment.environment import Environment
 from aliecs.environment.operation import Operation, OperationState
 from aliecs.interfaces import IIntegration
@@ -79,12 +80,15 @@ def _channel(channel: Channel, target: str) -> o2control_pb2.ChannelInfo:
 
 
 async def short_task_infos(
-    tasks: Iterable[Task], framework_id: str, pace: Pace
+    tasks: Iterable[Task], framework_id: str, pace: Pace, budget: Budget | None = None
 ) -> list[o2control_pb2.ShortTaskInfo]:
     """Many tasks, in slices."""
     infos = []
     for task in tasks:
-        infos.append(short_task_info(task, framework_id))
+        info = short_task_info(task, framework_id)
+        if budget is not None:
+            budget.take(info)
+        infos.append(info)
         await pace.breathe()
     return infos
 
@@ -96,6 +100,7 @@ async def environment_info(
     pace: Pace,
     with_tasks: bool,
     detailed_integrations: bool,
+    budget: Budget | None = None,
 ) -> o2control_pb2.EnvironmentInfo:
     """An environment with its counters; with its tasks where asked for."""
     tasks = environment.tasks()
@@ -128,8 +133,10 @@ async def environment_info(
         numberOfActiveTasks=active,
         numberOfInactiveTasks=len(tasks) - active,
     )
+    if budget is not None:
+        budget.take(info)
     if with_tasks:
-        info.tasks.extend(await short_task_infos(tasks, framework_id, pace))
+        info.tasks.extend(await short_task_infos(tasks, framework_id, pace, budget))
     return info
 
 
@@ -143,26 +150,44 @@ def _integrations_data(
     return {name: data for name, data in found.items() if data}
 
 
-async def role_info(role: Role, pace: Pace) -> o2control_pb2.RoleInfo:
-    """A role with all below it. `taskIds` of a role are those of all its leaves."""
-    children = [await role_info(child, pace) for child in role.roles]
-    await pace.breathe()
-    if isinstance(role, TaskRole):
-        task_ids: list[str] = [role.task] if role.task else []
+async def role_info(
+    role: Role, pace: Pace, budget: Budget | None = None, depth: int | None = None
+) -> o2control_pb2.RoleInfo:
+    """A role with all below it, or only as many levels as `depth`. `taskIds` of a role are those of
+    all its leaves."""
+    if depth == 0:
+        children, task_ids = [], await _task_ids(role, pace)
     else:
+        below = None if depth is None else depth - 1
+        children = [await role_info(child, pace, budget, below) for child in role.roles]
         task_ids = [task_id for child in children for task_id in child.taskIds]
-    return o2control_pb2.RoleInfo(
+        if isinstance(role, TaskRole):
+            task_ids = [role.task] if role.task else []
+    await pace.breathe()
+    info = o2control_pb2.RoleInfo(
         name=role.name,
         status=role.status.text,
         state=role.state.text,
         fullPath=role.path,
         taskIds=task_ids,
-        roles=children,
         defaults=role.defaults,
         vars=role.variables,
         userVars=role.user_variables,
         consolidatedStack=role.stack(),
     )
+    if budget is not None:
+        budget.take(info)
+    info.roles.extend(children)
+    return info
+
+
+async def _task_ids(role: Role, pace: Pace) -> list[str]:
+    found = []
+    for one in role.walk():
+        if isinstance(one, TaskRole) and one.task:
+            found.append(one.task)
+        await pace.breathe()
+    return found
 
 
 _OPERATION_STATES = {

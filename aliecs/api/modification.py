@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from aliecs.api.core import OPERATION_ID, Core
+from aliecs.api.permission import LONGEST_REASON, user_of
 from aliecs.environment.environment import Environment
 from aliecs.environment.exclusion import Target, task_roles
 from aliecs.environment.machine import Event
@@ -16,8 +17,6 @@ from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.status import ERROR_CODE
-
-LONGEST_REASON = 1000
 
 _EVENTS: dict[int, Event] = {
     o2control_pb2.EnvironmentOperation.REMOVE_ROLE: Event.EXCLUDE,
@@ -34,7 +33,7 @@ async def modify_in_order(
     """The operations of a request, one after the other. Those that failed are in the reply; where
     none could even be begun, the first refusal is raised."""
     reply = o2control_pb2.ModifyEnvironmentReply(id=environment.id)
-    user = User(name=call.peer)
+    user = user_of(call)
     refusals: list[AliecsError] = []
     noop = o2control_pb2.EnvironmentOperation.NOOP
     operations = [one for one in request.operations if one.type != noop]

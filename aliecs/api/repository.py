@@ -11,6 +11,7 @@ from attrs import define, field
 from twisted.logger import Logger
 
 from aliecs.api.core import Core
+from aliecs.api.permission import GLOBAL, READ, permit
 from aliecs.api.shield import shielded
 from aliecs.errors import InvalidInput, NotFound, TemplateError
 from aliecs.protocol.protos import o2control_pb2
@@ -25,6 +26,7 @@ class RepositoryControl:
     core: Core
     _log: Logger = field(init=False, factory=Logger)
 
+    @permit(READ)
     async def GetWorkflowTemplates(
         self, request: o2control_pb2.GetWorkflowTemplatesRequest, call: ServerCall
     ) -> o2control_pb2.GetWorkflowTemplatesReply:
@@ -62,6 +64,7 @@ class RepositoryControl:
         reply.timestamp = self.core.now_ms()
         return reply
 
+    @permit(READ)
     async def ListRepos(
         self, request: o2control_pb2.ListReposRequest, call: ServerCall
     ) -> o2control_pb2.ListReposReply:
@@ -81,6 +84,7 @@ class RepositoryControl:
             timestamp=self.core.now_ms(),
         )
 
+    @permit(GLOBAL)
     async def AddRepo(
         self, request: o2control_pb2.AddRepoRequest, call: ServerCall
     ) -> o2control_pb2.AddRepoReply:
@@ -96,6 +100,7 @@ class RepositoryControl:
             newDefaultRevision=added.default_revision, info=info, timestamp=self.core.now_ms()
         )
 
+    @permit(GLOBAL)
     async def RemoveRepo(
         self, request: o2control_pb2.RemoveRepoRequest, call: ServerCall
     ) -> o2control_pb2.RemoveRepoReply:
@@ -104,6 +109,7 @@ class RepositoryControl:
         following = await shielded(self.core.repositories.remove(identifier))
         return o2control_pb2.RemoveRepoReply(newDefaultRepo=following, timestamp=self.core.now_ms())
 
+    @permit(GLOBAL)
     async def RefreshRepos(
         self, request: o2control_pb2.RefreshReposRequest, call: ServerCall
     ) -> o2control_pb2.Empty:
@@ -112,6 +118,7 @@ class RepositoryControl:
         await shielded(self.core.repositories.refresh(identifier))
         return o2control_pb2.Empty()
 
+    @permit(GLOBAL)
     async def SetDefaultRepo(
         self, request: o2control_pb2.SetDefaultRepoRequest, call: ServerCall
     ) -> o2control_pb2.Empty:
@@ -120,6 +127,7 @@ class RepositoryControl:
         await shielded(self.core.repositories.set_default_repository(identifier))
         return o2control_pb2.Empty()
 
+    @permit(GLOBAL)
     async def SetGlobalDefaultRevision(
         self, request: o2control_pb2.SetGlobalDefaultRevisionRequest, call: ServerCall
     ) -> o2control_pb2.Empty:
@@ -127,6 +135,7 @@ class RepositoryControl:
         await shielded(self.core.repositories.set_global_default_revision(request.revision))
         return o2control_pb2.Empty()
 
+    @permit(GLOBAL)
     async def SetRepoDefaultRevision(
         self, request: o2control_pb2.SetRepoDefaultRevisionRequest, call: ServerCall
     ) -> o2control_pb2.SetRepoDefaultRevisionReply:
@@ -144,8 +153,10 @@ class RepositoryControl:
     async def _repository(self, index: int) -> str:
         """The identifier of the repository at a place of the sorted list."""
         known = await self.core.repositories.list(False)
-        if not 0 <= index < len(known):
-            raise InvalidInput(
+        if index < 0:
+            raise InvalidInput(f"{index} is no place in a list: they are counted from 0")
+        if index >= len(known):
+            raise NotFound(
                 f"there is no repository {index}: there are {len(known)}, counted from 0"
             )
         return known[index].identifier

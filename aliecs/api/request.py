@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from twisted.web.server import Request
 
-from aliecs.errors import InvalidInput
+from aliecs.errors import InvalidInput, TooLarge
+from aliecs.interfaces import Credentials
+from aliecs.tls import names_in
 from aliecs.txgrpc.route import ServerCall
 
+REASON = "aliecs-reason"
+"""Metadata of a call, and a header: why something is asked for, where its message has no field for
+it."""
 LONGEST_BODY = 4 * 1024 * 1024
+CALLER = "caller"
+"""The attribute of a request that says who calls, as soon as somebody has found out."""
+SESSION = b"aliecs_session"
+"""The cookie of a browser that somebody has logged in with."""
 
 
 def call_of(request: Request) -> ServerCall:
@@ -20,9 +30,45 @@ def call_of(request: Request) -> ServerCall:
     return ServerCall(
         path=path_of(request),
         peer=f"{getattr(client, 'host', '')}:{getattr(client, 'port', '')}",
-        metadata={},
+        metadata={REASON: (request.getHeader(REASON.encode()) or b"").decode("utf-8", "replace")},
         remaining_s=None,
+        caller=getattr(request, CALLER, None),
     )
+
+
+def credentials_of(request: Request) -> Credentials:
+    """What a request brings along to be recognised by."""
+    client = request.getClientAddress()
+    header = (request.getHeader(b"authorization") or b"").decode("utf-8", "replace")
+    scheme, _, token = header.partition(" ")
+    return Credentials(
+        address=getattr(client, "host", "") or "",
+        certificate=_certificate(request),
+        bearer=token.strip() if scheme.lower() == "bearer" else header,
+        session=(request.getCookie(SESSION) or b"").decode("ascii", "replace"),
+        ticket="".join(arguments(request, "ticket")[-1:]),
+    )
+
+
+def _certificate(request: Request) -> Sequence[str]:
+    transport: Any = getattr(request.channel, "transport", None)
+    if not request.isSecure() or not hasattr(transport, "getPeerCertificate"):
+        return ()
+    shown = transport.getPeerCertificate()
+    return () if shown is None else tuple(names_in(shown.to_cryptography()))
+
+
+def is_foreign(request: Request) -> bool:
+    """A browser says where its page came from; True for pages that are not ours."""
+    origin = request.getHeader(b"origin")
+    if not origin:
+        return False
+    return urlsplit(origin.decode("ascii", "replace")).netloc != host_of(request)
+
+
+def host_of(request: Request) -> str:
+    """The name, and the port where there is one, that the client calls us by."""
+    return (request.getHeader(b"host") or b"").decode("ascii", "replace")
 
 
 def path_of(request: Request) -> str:
@@ -42,29 +88,42 @@ def remember_operation(request: Request, operation_id: str) -> None:
     request.setHeader(b"Location", f"/api/v1/operations/{operation_id}".encode())
 
 
-def problem_answer(request: Request, status: int, title: str, detail: str, code: str) -> bytes:
-    """Answer with what went wrong, as problem+json."""
+def problem_answer(
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    more: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Answer with what went wrong, as problem+json; `more` are members beyond the usual."""
     location = request.responseHeaders.getRawHeaders(b"location", [])
-    value = {
-        "type": f"urn:aliecs:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "message": detail,
-        "code": code,
-    }
-    if location:
-        value["operation_id"] = location[0].decode().rsplit("/", 1)[-1]
+    operation = {"operation_id": location[0].decode().rsplit("/", 1)[-1]} if location else {}
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/problem+json")
-    return msgspec.json.encode(value)
+    return problem(status, title, detail, code, **operation, **(more or {}))
+
+
+def problem(status: int, title: str, detail: str, code: str, **more: Any) -> bytes:
+    """What went wrong, as problem+json."""
+    return msgspec.json.encode(
+        {
+            "type": f"urn:aliecs:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "message": detail,
+            "code": code,
+            **more,
+        }
+    )
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The JSON object of the body, empty where there is none. Raises `InvalidInput`."""
+    """The JSON object of the body, empty where there is none. Raises `InvalidInput`, `TooLarge`."""
     raw = request.content.read(LONGEST_BODY + 1) if request.content is not None else b""
     if len(raw) > LONGEST_BODY:
-        raise InvalidInput(f"the body is longer than {LONGEST_BODY} bytes")
+        raise TooLarge(f"the body is longer than {LONGEST_BODY} bytes")
     try:
         value = msgspec.json.decode(raw) if raw.strip() else {}
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -78,7 +137,13 @@ def nothing_left(body: Mapping[str, Any], *known: str) -> None:
     """Refuse what is left of a body and not known to be without effect. Raises `InvalidInput`."""
     unknown = sorted(set(body) - set(known))
     if unknown:
-        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)}")
+        raise InvalidInput(f"the body has unknown fields: {', '.join(unknown)[:200]}")
+
+
+def headers(request: Request, name: str) -> list[str]:
+    """All values of a header."""
+    found = request.requestHeaders.getRawHeaders(name.encode(), [])
+    return [bytes(item).decode("utf-8", "replace") for item in found]
 
 
 def arguments(request: Request, name: str) -> list[str]:

@@ -72,6 +72,15 @@ class EventStream:
         reader.start(_since(request), _wanted(request))
         return over
 
+    def kept(self, environment_id: str, since: int) -> bytes:
+        """The events of an environment after that one which the bus still has, as JSON."""
+        bus = self.audience.bus
+        kept = list(bus.kept(since))
+        oldest = kept[0].sequence if kept else bus.sequence + 1
+        mine = [event.json() for event in kept if event.environment_id == environment_id]
+        gap = b"true" if oldest > since + 1 else b"false"
+        return b'{"events":[%s],"seq":%d,"gap":%s}' % (b",".join(mine), bus.sequence, gap)
+
     def stop(self) -> None:
         """End every stream."""
         for reader in tuple(self._open):

@@ -18,6 +18,7 @@ import click.shell_completion
 
 from aliecs.api.mapping import to_value
 from aliecs.cli import (
+    access,
     configuration,
     environment,
     host,
@@ -150,6 +151,10 @@ root.add(environment.group, "env", "e")
 root.add(task.group, "t")
 root.add(host.group, "h")
 root.add(operation.group, "o", "op")
+root.add(access.group, "l")
+root.add(root.command("audit")(access.audit))
+root.add(root.command("whoami")(access.whoami))
+root.add(root.command("token")(access.token))
 root.add(role.group, "r")
 root.add(repository.repositories, "repo")
 root.add(repository.templates, "templ")

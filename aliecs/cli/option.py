@@ -24,7 +24,11 @@ DEFAULT_ENDPOINT = "127.0.0.1:32102"
 DEFAULT_CONFIG_ENDPOINT = "apricot://127.0.0.1:32101"
 DEFAULT_TIMEOUT_S = 55.0
 
-_SETTINGS = ("endpoint", "config_endpoint", "verbose", "nospinner", "nocolor", "timeout")
+_FILES = ("token_file", "tls_authority", "tls_certificate", "tls_key")
+_SETTINGS = (
+    *("endpoint", "config_endpoint", "verbose", "nospinner", "nocolor", "timeout"),
+    *_FILES,
+)
 _SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 _TRUTHS = frozenset({"1", "t", "true", "yes", "on"})
 
@@ -34,7 +38,8 @@ CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_w
 @frozen
 class ClientSettings:
     """How this command works. `timeout_s` is None where nothing was said about it; `file` is the
-    settings file in use, empty for none."""
+    settings file in use, empty for none. The files of the token and of TLS are empty for none; with
+    `tls_authority` or `tls_certificate` the core is spoken to in TLS."""
 
     endpoint: str = DEFAULT_ENDPOINT
     config_endpoint: str = DEFAULT_CONFIG_ENDPOINT
@@ -44,6 +49,10 @@ class ClientSettings:
     timeout_s: float | None = None
     output: str = "text"
     file: str = field(default="")
+    token_file: str = ""
+    tls_authority: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
 
 
 def make_settings(given: Mapping[str, Any], environment: Mapping[str, str]) -> ClientSettings:
@@ -63,6 +72,11 @@ def make_settings(given: Mapping[str, Any], environment: Mapping[str, str]) -> C
         timeout_s=None if timeout is None else _timeout(str(timeout)),
         output=str(given.get("output") or "text"),
         file=str(path or ""),
+        **{
+            name: str(Path(str(values.get(name) or "")).expanduser())
+            for name in _FILES
+            if values.get(name)
+        },
     )
 
 
@@ -113,6 +127,17 @@ _COMMON: Sequence[Callable[[], click.Option]] = (
         help="limit of a request, such as 30s [55s; create, control and others that move "
         "something wait without limit]",
     ),
+    lambda: _common(
+        ["--token-file"], metavar="FILE", help="file with the token that says who you are"
+    ),
+    lambda: _common(
+        ["--tls-authority"],
+        metavar="FILE",
+        help="speak TLS; who signs the core's certificate (PEM), or `system`: whom this machine "
+        "trusts",
+    ),
+    lambda: _common(["--tls-certificate"], metavar="FILE", help="your own certificate (PEM)"),
+    lambda: _common(["--tls-key"], metavar="FILE", help="its private key (PEM)"),
     lambda: _common(["-v", "--verbose"], is_flag=True, default=None, help="say what is asked"),
     lambda: _common(["--nospinner"], is_flag=True, default=None, help="show no progress"),
     lambda: _common(["--nocolor"], is_flag=True, default=None, help="use no colours"),

@@ -12,12 +12,13 @@ import getpass
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
 from attrs import define, field
 
+from aliecs.cli.credentials import metadata_of, tls_of
 from aliecs.cli.option import DEFAULT_TIMEOUT_S, ClientSettings, settings_of
 from aliecs.cli.output import Output
 from aliecs.errors import Unavailable
@@ -52,7 +53,15 @@ class Session:
     settings: ClientSettings
     output: Output
     channel: BlockingChannel
+    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    """What goes with every call: who asks."""
     _services: frozenset[str] | None = field(default=None, init=False)
+
+    @property
+    def _hint(self) -> str:
+        if self.settings.tls_authority or self.settings.tls_certificate:
+            return ""
+        return " (a core that speaks TLS takes --tls-authority)"
 
     @property
     def user(self) -> common_pb2.User:
@@ -87,7 +96,9 @@ class Session:
 
     def stream(self, method: str, request: Any) -> Iterator[Any]:
         """The messages of a stream, as they come."""
-        replies: Iterator[Any] = getattr(Stub(self.channel, CONTROL), method)(request)
+        replies: Iterator[Any] = getattr(Stub(self.channel, CONTROL), method)(
+            request, metadata=self.metadata
+        )
         return replies
 
     def _call(self, service: Any, method: str, request: Any, timeout_s: float | None) -> Any:
@@ -96,14 +107,14 @@ class Session:
             self.output.note(f"{self.settings.endpoint}: {service.full_name}/{method}, {limit}")
         try:
             return getattr(Stub(self.channel, service), method)(
-                request, deadline_s=timeout_s
+                request, deadline_s=timeout_s, metadata=self.metadata
             )
         except RpcError as error:
             # With a code of ours it is the core's answer: somebody that it depends on is away.
             if error.status == "UNAVAILABLE" and ERROR_CODE not in error.trailing:
                 raise Unavailable(
                     f"no core answers at {self.settings.endpoint}: {error.message}; is it running, "
-                    "and is --endpoint right?"
+                    f"and is --endpoint right?{self._hint}"
                 ) from None
             if error.status == "DEADLINE_EXCEEDED" and timeout_s is not None:
                 raise RpcError(
@@ -191,7 +202,9 @@ class _Watch:
         request = aliecs_v1_pb2.ListOperationsRequest(environment_id=self.environment_id, limit=20)
         stub = Stub(self.session.channel, EXTENDED)
         try:
-            reply = stub.ListOperations(request, deadline_s=_ASIDE_TIMEOUT_S)
+            reply = stub.ListOperations(
+                request, deadline_s=_ASIDE_TIMEOUT_S, metadata=self.session.metadata
+            )
         except RpcError:
             # Progress is a courtesy: what went wrong is told by the request itself.
             self._failed = True
@@ -205,5 +218,7 @@ def session() -> Iterator[Session]:
     settings = settings_of(click.get_current_context())
     output = Output.open(settings.output, settings.nocolor)
     options = {"grpc.max_receive_message_length": _MOST_BYTES}
-    with BlockingChannel(settings.endpoint, options) as channel:
-        yield Session(settings, output, channel)
+    tls = tls_of(settings)
+    metadata = metadata_of(settings, tls)
+    with BlockingChannel(settings.endpoint, options, tls) as channel:
+        yield Session(settings, output, channel, metadata)

@@ -145,6 +145,12 @@ class Environment:
         names = {name.upper() for name in self.list_variable("detectors")}
         return sorted(names & DETECTORS)
 
+    def concerned_detectors(self) -> Sequence[str]:
+        """As `detectors`, with those that are excluded just now: what happens to the environment
+        happens to them."""
+        out = {name.upper() for name in self.exclusions.detectors_out(self.root)}
+        return sorted({*self.detectors(), *(out & DETECTORS)})
+
     def task_of(self, role: TaskRole) -> Task | None:
         """The task of a leaf."""
         return self.facilities.roster.task(role.task) if role.task else None

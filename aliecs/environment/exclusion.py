@@ -178,6 +178,10 @@ class Exclusions:
         """The detectors, upper case, that would be back with these roles."""
         return self._out(root) - self._out(root, returning=roles)
 
+    def detectors_out(self, root: Role) -> frozenset[str]:
+        """The detectors, upper case, all of whose roles are excluded."""
+        return self._out(root)
+
     def announce(self, root: Role, event: Event, roles: Sequence[Role]) -> None:
         """Tell hooks by variables of the root what is about to be excluded or included."""
         detectors = self.returning(root, roles)

@@ -7,7 +7,7 @@ its environment to ERROR; a creation that fails takes it away again, and its rec
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,12 +45,14 @@ UNTOLD = WorkflowTemplateInfo()
 @frozen
 class CreationRequest:
     """What a client wants. `automatic` runs it by itself: start, wait for the end of the run,
-    reset, destroy."""
+    reset, destroy. `permit` is told the detectors when they are known, and raises `Forbidden` where
+    the client may not have them."""
 
     expression: str
     variables: Mapping[str, str]
     user: User
     automatic: bool = False
+    permit: Callable[[Sequence[str]], None] = lambda detectors: None
 
 
 @frozen
@@ -61,6 +63,20 @@ class DestructionRequest:
     keep_tasks: bool = False
     allow_in_running_state: bool = False
     force: bool = False
+
+
+def winding_down(
+    state: EnvironmentState, request: DestructionRequest
+) -> tuple[Sequence[Event], bool]:
+    """The transitions that go before a destruction from that state, and whether tasks may be kept
+    after it."""
+    if request.force or state in (EnvironmentState.STANDBY, EnvironmentState.DEPLOYED):
+        return (), request.keep_tasks
+    if state is EnvironmentState.CONFIGURED:
+        return (Event.RESET,), request.keep_tasks
+    if state is EnvironmentState.RUNNING and request.allow_in_running_state:
+        return (Event.STOP_ACTIVITY, Event.RESET), request.keep_tasks
+    return (), False
 
 
 @frozen
@@ -111,7 +127,9 @@ class Manager:
             return [living.history.record(living.state.value)]
         kept: EnvironmentRecord | None = await self.facilities.journal.environment(environment_id)
         if kept is None:
-            raise NotFound(f"environment not found: no environment with id {environment_id}")
+            raise NotFound(
+                f"environment not found: no environment with id {environment_id[:40]}"
+            )
         return [kept.record]
 
     async def close_lost(self) -> None:
@@ -217,6 +235,7 @@ class Manager:
         environment = await self._prepare(operation, request)
         try:
             await self._load(environment, request, operation)
+            request.permit(environment.detectors())
             self._register(environment)
         except Exception as fault:
             problem = environment.as_error(fault, "loading")
@@ -521,9 +540,7 @@ class Manager:
     ) -> Destroyed:
         environment.destruction = operation
         self._interrupt(environment, request.user)
-        keep_tasks = request.keep_tasks
-        if not request.force:
-            keep_tasks = await self._wind_down(operation, environment, request)
+        keep_tasks = await self._wind_down(operation, environment, request)
         return await self._tear_down(environment, operation, keep_tasks)
 
     def _destroy_again(
@@ -545,15 +562,7 @@ class Manager:
         self, operation: Operation, environment: Environment, request: DestructionRequest
     ) -> bool:
         """Stop and reset before a gentle end. Gives whether tasks may be kept after it."""
-        steps: list[Event] = []
-        if environment.state is EnvironmentState.RUNNING:
-            if not request.allow_in_running_state:
-                return False
-            steps = [Event.STOP_ACTIVITY, Event.RESET]
-        elif environment.state is EnvironmentState.CONFIGURED:
-            steps = [Event.RESET]
-        elif environment.state is EnvironmentState.ERROR:
-            return False
+        steps, keeps_tasks = winding_down(environment.state, request)
         for event in steps:
             try:
                 await self._run(environment, event, request.user, operation)
@@ -563,7 +572,7 @@ class Manager:
                     environment, f"{word} during environment destruction failed", operation
                 )
                 return False
-        return request.keep_tasks
+        return keeps_tasks
 
     async def _tear_down(
         self, environment: Environment, operation: Operation, keep_tasks: bool

@@ -326,6 +326,26 @@ class IntegratedServiceEvent(msgspec.Struct, frozen=True):
         )
 
 
+class LockEvent(msgspec.Struct, frozen=True):
+    """The lock of a detector was taken, released or handed over; without an owner it is free. Ours:
+    the reference's messages know nothing of it, so it goes to our own streams alone."""
+
+    detector: str
+    owner: str = ""
+    sinceMs: int = 0  # noqa: N815
+    expiresMs: int = 0  # noqa: N815
+    reason: str = ""
+
+    topic = "lock"
+    field = ""
+
+    def key(self) -> str:
+        return self.detector
+
+    def to_message(self) -> events_pb2.Event:
+        raise TypeError("the reference's messages have no locks")
+
+
 Payload = (
     EnvironmentEvent
     | RunEvent
@@ -334,6 +354,7 @@ Payload = (
     | CallEvent
     | IntegratedServiceEvent
     | CoreStart
+    | LockEvent
 )
 
 
@@ -352,6 +373,11 @@ class Event:
         self.payload = payload
         self._message: bytes | None = None
         self._json: bytes | None = None
+
+    @property
+    def has_message(self) -> bool:
+        """True for what the reference has a message for."""
+        return bool(self.payload.field)
 
     @property
     def time_ms(self) -> int:

@@ -5,6 +5,14 @@ Whoever stands above an interface cannot tell which implementation stands below.
 Methods marked "coroutine" return an awaitable that lives on Twisted's reactor.
 """
 
+from aliecs.interfaces.access import (
+    Caller,
+    Credentials,
+    IAuthorizer,
+    Role,
+    is_access_word,
+    role_of,
+)
 from aliecs.interfaces.configuration import (
     HistoricPayload,
     IConfigurationService,
@@ -45,8 +53,11 @@ from aliecs.interfaces.traffic import Sum, Traffic
 __all__ = [
     "Call",
     "CallFunction",
+    "Caller",
+    "Credentials",
     "HistoricPayload",
     "HostInfo",
+    "IAuthorizer",
     "IConfigurationService",
     "IConfigurationStore",
     "IEventSink",
@@ -67,10 +78,13 @@ __all__ = [
     "PortRanges",
     "RepositoryInfo",
     "Sum",
+    "Role",
     "Surroundings",
     "TaskLaunch",
     "TaskUpdate",
     "TemplateInfo",
     "TemplateText",
     "Traffic",
+    "is_access_word",
+    "role_of",
 ]

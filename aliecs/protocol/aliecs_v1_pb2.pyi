@@ -1,3 +1,5 @@
+from aliecs.protocol.protos import o2control_pb2 as _o2control_pb2
+from aliecs.protocol.protos import events_pb2 as _events_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -33,6 +35,19 @@ class Drawing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAWING_NONE: _ClassVar[Drawing]
     DRAWING_SVG: _ClassVar[Drawing]
     DRAWING_TEXT: _ClassVar[Drawing]
+
+class TaskGrouping(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_GROUPING_NONE: _ClassVar[TaskGrouping]
+    TASK_GROUPING_HOST: _ClassVar[TaskGrouping]
+    TASK_GROUPING_DETECTOR: _ClassVar[TaskGrouping]
+
+class StatisticsGrouping(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STATISTICS_GROUPING_NONE: _ClassVar[StatisticsGrouping]
+    STATISTICS_GROUPING_WORKFLOW: _ClassVar[StatisticsGrouping]
+    STATISTICS_GROUPING_DAY: _ClassVar[StatisticsGrouping]
+    STATISTICS_GROUPING_ENVIRONMENT: _ClassVar[StatisticsGrouping]
 OPERATION_STATE_UNSPECIFIED: OperationState
 OPERATION_STATE_RUNNING: OperationState
 OPERATION_STATE_SUCCEEDED: OperationState
@@ -48,6 +63,13 @@ TASK_USAGE_ORDER_OPEN_FILES: TaskUsageOrder
 DRAWING_NONE: Drawing
 DRAWING_SVG: Drawing
 DRAWING_TEXT: Drawing
+TASK_GROUPING_NONE: TaskGrouping
+TASK_GROUPING_HOST: TaskGrouping
+TASK_GROUPING_DETECTOR: TaskGrouping
+STATISTICS_GROUPING_NONE: StatisticsGrouping
+STATISTICS_GROUPING_WORKFLOW: StatisticsGrouping
+STATISTICS_GROUPING_DAY: StatisticsGrouping
+STATISTICS_GROUPING_ENVIRONMENT: StatisticsGrouping
 
 class Operation(_message.Message):
     __slots__ = ("id", "kind", "state", "environment_id", "requested_by", "started_ms", "ended_ms", "error", "current_step", "done", "total")
@@ -661,3 +683,372 @@ class ExplainVariablesReply(_message.Message):
     ROLES_FIELD_NUMBER: _ClassVar[int]
     roles: _containers.RepeatedCompositeFieldContainer[ExplainedRole]
     def __init__(self, roles: _Optional[_Iterable[_Union[ExplainedRole, _Mapping]]] = ...) -> None: ...
+
+class GetSessionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("name", "person", "role", "detectors", "recognised_by", "speaks_for_others", "roles_enforced", "lock_policy")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    RECOGNISED_BY_FIELD_NUMBER: _ClassVar[int]
+    SPEAKS_FOR_OTHERS_FIELD_NUMBER: _ClassVar[int]
+    ROLES_ENFORCED_FIELD_NUMBER: _ClassVar[int]
+    LOCK_POLICY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    person: str
+    role: str
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    recognised_by: str
+    speaks_for_others: bool
+    roles_enforced: bool
+    lock_policy: str
+    def __init__(self, name: _Optional[str] = ..., person: _Optional[str] = ..., role: _Optional[str] = ..., detectors: _Optional[_Iterable[str]] = ..., recognised_by: _Optional[str] = ..., speaks_for_others: _Optional[bool] = ..., roles_enforced: _Optional[bool] = ..., lock_policy: _Optional[str] = ...) -> None: ...
+
+class ListLocksRequest(_message.Message):
+    __slots__ = ("detectors",)
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, detectors: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Lock(_message.Message):
+    __slots__ = ("detector", "owner", "since_ms", "reason", "expires_ms", "environment_id", "mine")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MINE_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    owner: str
+    since_ms: int
+    reason: str
+    expires_ms: int
+    environment_id: str
+    mine: bool
+    def __init__(self, detector: _Optional[str] = ..., owner: _Optional[str] = ..., since_ms: _Optional[int] = ..., reason: _Optional[str] = ..., expires_ms: _Optional[int] = ..., environment_id: _Optional[str] = ..., mine: _Optional[bool] = ...) -> None: ...
+
+class ListLocksReply(_message.Message):
+    __slots__ = ("locks",)
+    LOCKS_FIELD_NUMBER: _ClassVar[int]
+    locks: _containers.RepeatedCompositeFieldContainer[Lock]
+    def __init__(self, locks: _Optional[_Iterable[_Union[Lock, _Mapping]]] = ...) -> None: ...
+
+class TakeLockRequest(_message.Message):
+    __slots__ = ("detector", "reason", "lasts_s", "force", "requested_by")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LASTS_S_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    reason: str
+    lasts_s: int
+    force: bool
+    requested_by: str
+    def __init__(self, detector: _Optional[str] = ..., reason: _Optional[str] = ..., lasts_s: _Optional[int] = ..., force: _Optional[bool] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class ReleaseLockRequest(_message.Message):
+    __slots__ = ("detector", "reason", "force", "requested_by")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    reason: str
+    force: bool
+    requested_by: str
+    def __init__(self, detector: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class HandOverLockRequest(_message.Message):
+    __slots__ = ("detector", "to", "reason", "force", "requested_by")
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    detector: str
+    to: str
+    reason: str
+    force: bool
+    requested_by: str
+    def __init__(self, detector: _Optional[str] = ..., to: _Optional[str] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class LockReply(_message.Message):
+    __slots__ = ("locks", "left_out")
+    LOCKS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    locks: _containers.RepeatedCompositeFieldContainer[Lock]
+    left_out: _containers.RepeatedCompositeFieldContainer[Lock]
+    def __init__(self, locks: _Optional[_Iterable[_Union[Lock, _Mapping]]] = ..., left_out: _Optional[_Iterable[_Union[Lock, _Mapping]]] = ...) -> None: ...
+
+class ListAuditRequest(_message.Message):
+    __slots__ = ("user", "action", "environment_id", "since_ms", "before", "limit")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    action: str
+    environment_id: str
+    since_ms: int
+    before: str
+    limit: int
+    def __init__(self, user: _Optional[str] = ..., action: _Optional[str] = ..., environment_id: _Optional[str] = ..., since_ms: _Optional[int] = ..., before: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class AuditEntry(_message.Message):
+    __slots__ = ("id", "time_ms", "user", "person", "role", "recognised_by", "client", "action", "environment_id", "reason", "request", "operation_id", "result", "code", "error", "warning", "ended_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    RECOGNISED_BY_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WARNING_FIELD_NUMBER: _ClassVar[int]
+    ENDED_MS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    time_ms: int
+    user: str
+    person: str
+    role: str
+    recognised_by: str
+    client: str
+    action: str
+    environment_id: str
+    reason: str
+    request: str
+    operation_id: str
+    result: str
+    code: str
+    error: str
+    warning: str
+    ended_ms: int
+    def __init__(self, id: _Optional[str] = ..., time_ms: _Optional[int] = ..., user: _Optional[str] = ..., person: _Optional[str] = ..., role: _Optional[str] = ..., recognised_by: _Optional[str] = ..., client: _Optional[str] = ..., action: _Optional[str] = ..., environment_id: _Optional[str] = ..., reason: _Optional[str] = ..., request: _Optional[str] = ..., operation_id: _Optional[str] = ..., result: _Optional[str] = ..., code: _Optional[str] = ..., error: _Optional[str] = ..., warning: _Optional[str] = ..., ended_ms: _Optional[int] = ...) -> None: ...
+
+class ListAuditReply(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[AuditEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[AuditEntry, _Mapping]]] = ...) -> None: ...
+
+class ListEnvironmentsRequest(_message.Message):
+    __slots__ = ("states", "detectors", "run_types", "public_only", "with_tasks", "limit", "cursor")
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    RUN_TYPES_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_ONLY_FIELD_NUMBER: _ClassVar[int]
+    WITH_TASKS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    states: _containers.RepeatedScalarFieldContainer[str]
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    run_types: _containers.RepeatedScalarFieldContainer[str]
+    public_only: bool
+    with_tasks: bool
+    limit: int
+    cursor: str
+    def __init__(self, states: _Optional[_Iterable[str]] = ..., detectors: _Optional[_Iterable[str]] = ..., run_types: _Optional[_Iterable[str]] = ..., public_only: _Optional[bool] = ..., with_tasks: _Optional[bool] = ..., limit: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class ListEnvironmentsReply(_message.Message):
+    __slots__ = ("environments", "next_cursor", "framework_id", "timestamp")
+    ENVIRONMENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    environments: _containers.RepeatedCompositeFieldContainer[_o2control_pb2.EnvironmentInfo]
+    next_cursor: str
+    framework_id: str
+    timestamp: int
+    def __init__(self, environments: _Optional[_Iterable[_Union[_o2control_pb2.EnvironmentInfo, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., framework_id: _Optional[str] = ..., timestamp: _Optional[int] = ...) -> None: ...
+
+class ListTasksRequest(_message.Message):
+    __slots__ = ("environment_id", "task_ids", "states", "hosts", "names", "detectors", "locked", "group_by", "limit", "cursor")
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_BY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    states: _containers.RepeatedScalarFieldContainer[str]
+    hosts: _containers.RepeatedScalarFieldContainer[str]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    locked: bool
+    group_by: TaskGrouping
+    limit: int
+    cursor: str
+    def __init__(self, environment_id: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., hosts: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., detectors: _Optional[_Iterable[str]] = ..., locked: _Optional[bool] = ..., group_by: _Optional[_Union[TaskGrouping, str]] = ..., limit: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class TaskGroup(_message.Message):
+    __slots__ = ("name", "detector", "task_ids", "states")
+    class StatesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DETECTOR_FIELD_NUMBER: _ClassVar[int]
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    detector: str
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    states: _containers.ScalarMap[str, int]
+    def __init__(self, name: _Optional[str] = ..., detector: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., states: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class ListTasksReply(_message.Message):
+    __slots__ = ("tasks", "groups", "next_cursor", "timestamp")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[_o2control_pb2.ShortTaskInfo]
+    groups: _containers.RepeatedCompositeFieldContainer[TaskGroup]
+    next_cursor: str
+    timestamp: int
+    def __init__(self, tasks: _Optional[_Iterable[_Union[_o2control_pb2.ShortTaskInfo, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., timestamp: _Optional[int] = ...) -> None: ...
+
+class ListRolesRequest(_message.Message):
+    __slots__ = ("environment_id", "path", "depth", "limit", "cursor")
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    path: str
+    depth: int
+    limit: int
+    cursor: str
+    def __init__(self, environment_id: _Optional[str] = ..., path: _Optional[str] = ..., depth: _Optional[int] = ..., limit: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class ListRolesReply(_message.Message):
+    __slots__ = ("roles", "next_cursor", "timestamp")
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    roles: _containers.RepeatedCompositeFieldContainer[_o2control_pb2.RoleInfo]
+    next_cursor: str
+    timestamp: int
+    def __init__(self, roles: _Optional[_Iterable[_Union[_o2control_pb2.RoleInfo, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., timestamp: _Optional[int] = ...) -> None: ...
+
+class ListDetectorsRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Detector(_message.Message):
+    __slots__ = ("name", "environment_id", "hosts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    environment_id: str
+    hosts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., environment_id: _Optional[str] = ..., hosts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListDetectorsReply(_message.Message):
+    __slots__ = ("detectors", "timestamp")
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    detectors: _containers.RepeatedCompositeFieldContainer[Detector]
+    timestamp: int
+    def __init__(self, detectors: _Optional[_Iterable[_Union[Detector, _Mapping]]] = ..., timestamp: _Optional[int] = ...) -> None: ...
+
+class GetTransitionStatisticsRequest(_message.Message):
+    __slots__ = ("from_ms", "to_ms", "group_by")
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    TO_MS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_BY_FIELD_NUMBER: _ClassVar[int]
+    from_ms: int
+    to_ms: int
+    group_by: StatisticsGrouping
+    def __init__(self, from_ms: _Optional[int] = ..., to_ms: _Optional[int] = ..., group_by: _Optional[_Union[StatisticsGrouping, str]] = ...) -> None: ...
+
+class TransitionStatistics(_message.Message):
+    __slots__ = ("group", "event", "count", "failed", "success_rate", "shortest_ms", "median_ms", "longest_ms", "mean_ms")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_RATE_FIELD_NUMBER: _ClassVar[int]
+    SHORTEST_MS_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_MS_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_MS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_MS_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    event: str
+    count: int
+    failed: int
+    success_rate: float
+    shortest_ms: int
+    median_ms: int
+    longest_ms: int
+    mean_ms: float
+    def __init__(self, group: _Optional[str] = ..., event: _Optional[str] = ..., count: _Optional[int] = ..., failed: _Optional[int] = ..., success_rate: _Optional[float] = ..., shortest_ms: _Optional[int] = ..., median_ms: _Optional[int] = ..., longest_ms: _Optional[int] = ..., mean_ms: _Optional[float] = ...) -> None: ...
+
+class GetTransitionStatisticsReply(_message.Message):
+    __slots__ = ("statistics", "environments", "timestamp")
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    statistics: _containers.RepeatedCompositeFieldContainer[TransitionStatistics]
+    environments: int
+    timestamp: int
+    def __init__(self, statistics: _Optional[_Iterable[_Union[TransitionStatistics, _Mapping]]] = ..., environments: _Optional[int] = ..., timestamp: _Optional[int] = ...) -> None: ...
+
+class PreviewTransitionRequest(_message.Message):
+    __slots__ = ("environment_id", "event", "keep_tasks", "allow_in_running_state", "force")
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    KEEP_TASKS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_IN_RUNNING_STATE_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    event: str
+    keep_tasks: bool
+    allow_in_running_state: bool
+    force: bool
+    def __init__(self, environment_id: _Optional[str] = ..., event: _Optional[str] = ..., keep_tasks: _Optional[bool] = ..., allow_in_running_state: _Optional[bool] = ..., force: _Optional[bool] = ...) -> None: ...
+
+class PreviewTransitionReply(_message.Message):
+    __slots__ = ("transitions", "tasks", "excluded_tasks", "hosts", "steps", "aborts", "ended_tasks")
+    TRANSITIONS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    ABORTS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    transitions: _containers.RepeatedScalarFieldContainer[str]
+    tasks: int
+    excluded_tasks: int
+    hosts: _containers.RepeatedScalarFieldContainer[str]
+    steps: _containers.RepeatedCompositeFieldContainer[HookStep]
+    aborts: str
+    ended_tasks: int
+    def __init__(self, transitions: _Optional[_Iterable[str]] = ..., tasks: _Optional[int] = ..., excluded_tasks: _Optional[int] = ..., hosts: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[_Union[HookStep, _Mapping]]] = ..., aborts: _Optional[str] = ..., ended_tasks: _Optional[int] = ...) -> None: ...

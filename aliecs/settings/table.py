@@ -26,9 +26,11 @@ from aliecs.settings.value import (
     PORT,
     PORT_RANGE,
     TEXT,
+    TRUSTED_CLIENTS,
     WORDS,
     Host,
     Kind,
+    TrustedClient,
     choice,
     format_duration,
     integer,
@@ -110,7 +112,10 @@ class Settings:
         "folder for everything that the core keeps: journal, store, clones, sockets, task logs",
     )
     listen_address: str = _setting(
-        TEXT, "127.0.0.1", "address on which all ports are opened; `0.0.0.0` opens them to everyone"
+        TEXT,
+        "127.0.0.1",
+        "address on which all ports are opened; `0.0.0.0` opens them to everyone, and takes that "
+        "somebody is named who may do something (see below)",
     )
     control_port: int = _setting(PORT, 32102, "control API (gRPC); 0 takes any free port")
     rest_port: int = _setting(
@@ -169,6 +174,63 @@ class Settings:
     )
     integration_plugins: Sequence[str] = _setting(
         WORDS, (), "outside services to work with, by name, in the order of their start"
+    )
+
+    tls_certificate: str = _setting(
+        FILE,
+        "",
+        "certificate chain (PEM) of the core: gRPC and REST speak TLS; read again when it changes",
+        section="Who may do what",
+    )
+    tls_key: str = _setting(FILE, "", "its private key (PEM)")
+    tls_client_authorities: str = _setting(
+        FILE,
+        "",
+        "certificates (PEM) of those who sign clients' certificates: gRPC takes such a certificate "
+        "of every client, REST asks for one",
+    )
+    rest_client_certificates: bool = _setting(
+        FLAG, False, "REST takes a certificate of every client, too"
+    )
+    trusted_clients: Sequence[TrustedClient] = _setting(
+        TRUSTED_CLIENTS,
+        (),
+        "programs that speak for people, such as the web interface: maps with `certificate` (a "
+        "name in it) or `address` (or a network), and `access` (`admin`, `global`, `det-its`, ...)",
+    )
+    token_file: str = _setting(
+        FILE, "", "tokens with their access (hashed, see `coconut token`); read again on a change"
+    )
+    open_id_issuer: str = _setting(
+        TEXT, "", "address of the OpenID Connect provider by which people are known"
+    )
+    open_id_client: str = _setting(TEXT, "aliecs", "what this core is called there")
+    open_id_secret_file: str = _setting(
+        FILE, "", "file whose first line is its secret there; empty: it has none"
+    )
+    open_id_audiences: Sequence[str] = _setting(
+        WORDS, (), "for whom tokens may be made that the core takes, beside `openIdClient`"
+    )
+    open_id_access_claim: str = _setting(
+        TEXT, "cern_roles", "the claim with the list of a person's roles"
+    )
+    open_id_name_claim: str = _setting(TEXT, "cern_upn", "the claim with the login name")
+    open_id_person_claim: str = _setting(
+        TEXT, "cern_person_id", "the claim with what a person is known by for life"
+    )
+    public_url: str = _setting(
+        TEXT,
+        "",
+        "how browsers reach REST, such as `https://aliecs.example`; empty: by the name they used",
+    )
+    anonymous_reads: bool = _setting(FLAG, False, "whoever shows nothing may look at everything")
+    lock_policy: str = _setting(
+        choice("enforce", "warn", "off"),
+        "warn",
+        "what it means that a caller does not hold the locks of an environment's detectors",
+    )
+    force_locks_role: str = _setting(
+        choice("admin", "global"), "admin", "who may take a lock away from its owner"
     )
 
     config_service_uri: str = _setting(

@@ -7,6 +7,7 @@ typed values, so that a setting means the same wherever it comes from. A kind's 
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import shlex
@@ -16,6 +17,8 @@ from typing import Generic, TypeVar
 
 import yaml
 from attrs import Factory, frozen
+
+from aliecs.interfaces import is_access_word
 
 Raw = str | list["Raw"] | dict[str, "Raw"]
 """What a source delivers: scalars as their source text."""
@@ -42,6 +45,22 @@ class Host:
     attributes: Mapping[str, str] = Factory(dict)
     cpus: float = 16.0
     memory_mb: float = 16384.0
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@frozen
+class TrustedClient:
+    """A program that is trusted with the words of an access list: one with a certificate that has
+    the name `certificate`, or one at an address of `network`."""
+
+    access: Sequence[str]
+    certificate: str = ""
+    network: Network | None = None
+
+    def __str__(self) -> str:
+        return f"{self.certificate or self.network}: {' '.join(self.access)}"
 
 
 # Go's units, which the reference's settings and templates use.
@@ -256,6 +275,38 @@ def _label(item: Raw) -> tuple[str, str]:
     return key, value
 
 
+def _trusted_clients(raw: Raw) -> tuple[TrustedClient, ...]:
+    structure = _structure(raw) or []
+    if not isinstance(structure, list):
+        raise ValueError(
+            "expected a list of clients, each a map with `certificate` or `address`, and `access`"
+        )
+    return tuple(_trusted_client(item) for item in structure)
+
+
+def _trusted_client(item: Raw) -> TrustedClient:
+    if not isinstance(item, dict) or not set(item) <= {"certificate", "address", "access"}:
+        raise ValueError("a trusted client is a map with `certificate` or `address`, and `access`")
+    certificate, address = _text(item.get("certificate", "")), _text(item.get("address", ""))
+    if bool(certificate) == bool(address):
+        raise ValueError("a trusted client has either a `certificate` or an `address`")
+    access = _words(item.get("access", ""))
+    unknown = [word for word in access if not is_access_word(word)]
+    if unknown or not access:
+        found = f" {unknown[0]!r}" if unknown else " nothing"
+        raise ValueError(
+            f"the access of {certificate or address} has{found}; it can be admin, global, guest, "
+            "det-<name>"
+        )
+    network = None
+    if address:
+        try:
+            network = ipaddress.ip_network(address)
+        except ValueError as error:
+            raise ValueError(f"{address!r} is no address or network: {error}") from None
+    return TrustedClient(access, certificate, network)
+
+
 TEXT = Kind("text", _text)
 FLAG = Kind("boolean", _flag, is_flag=True)
 NUMBER = Kind("number", _float)
@@ -268,3 +319,4 @@ FOLDER = Kind("path", _folder)
 PORT_RANGE = Kind("port range", _port_range)
 HOSTS = Kind("list of hosts", _hosts)
 LABELS = Kind("list of labels", _labels)
+TRUSTED_CLIENTS = Kind("list of clients", _trusted_clients)

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from aliecs.txgrpc.option import OPTIONS
+from aliecs.txgrpc.option import OPTIONS, ClientTls
 from aliecs.txgrpc.reflected import QUESTION, question_method, service_names
 from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
 from aliecs.txgrpc.stub import Decode, Encode
@@ -79,13 +79,21 @@ class BlockingStreaming:
 
 class BlockingChannel:
     """A connection to one server. `target` is `host:port` or `unix:<path>`; `options` are gRPC
-    channel arguments over the defaults. A context manager."""
+    channel arguments over the defaults; without `tls` it is in the clear. A context manager."""
 
-    def __init__(self, target: str, options: Mapping[str, int | str] | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        options: Mapping[str, int | str] | None = None,
+        tls: ClientTls | None = None,
+    ) -> None:
         self.target = target
-        self._channel = grpc.insecure_channel(
-            target, options=list({**OPTIONS, **FIRST_RETRY, **(options or {})}.items())
-        )
+        arguments = list({**OPTIONS, **FIRST_RETRY, **(options or {})}.items())
+        self._channel: grpc.Channel
+        if tls is None:
+            self._channel = grpc.insecure_channel(target, options=arguments)
+        else:
+            self._channel = grpc.secure_channel(target, tls.credentials(), options=arguments)
 
     def __enter__(self) -> BlockingChannel:
         return self

@@ -23,7 +23,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from aliecs.txgrpc.bridge import in_loop
-from aliecs.txgrpc.option import OPTIONS
+from aliecs.txgrpc.option import OPTIONS, ClientTls
 from aliecs.txgrpc.reflected import QUESTION, question_method, service_names
 from aliecs.txgrpc.status import RpcError, Trailing, decoded, rpc_error, trailing_metadata
 from aliecs.txgrpc.stub import Decode, Encode
@@ -179,11 +179,17 @@ class Channel:
     """A connection to one server, made when it is first needed and again whenever it breaks.
 
     `target` is `host:port` or `unix:<path>`; `options` are gRPC channel arguments over the
-    defaults.
+    defaults; without `tls` it is in the clear.
     """
 
-    def __init__(self, target: str, options: Mapping[str, int | str] | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        options: Mapping[str, int | str] | None = None,
+        tls: ClientTls | None = None,
+    ) -> None:
         self.target = target
+        self._tls = tls
         self._options = {**OPTIONS, **(options or {})}
         self._channel: grpc.aio.Channel | None = None
         self._closed = False
@@ -222,9 +228,13 @@ class Channel:
         if self._closed:
             raise RpcError("CANCELLED", f"the channel to {self.target} is closed")
         if self._channel is None:
-            self._channel = grpc.aio.insecure_channel(
-                self.target, options=list(self._options.items())
-            )
+            options = list(self._options.items())
+            if self._tls is None:
+                self._channel = grpc.aio.insecure_channel(self.target, options=options)
+            else:
+                self._channel = grpc.aio.secure_channel(
+                    self.target, self._tls.credentials(), options=options
+                )
         return self._channel
 
     async def _ready(self, deadline_s: float) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -25,6 +25,10 @@ from aliecs.txgrpc.status import (
     packed_status,
     status_code,
 )
+
+if TYPE_CHECKING:
+    # Tasks are served without TLS, and are to stay small.
+    from aliecs.tls import Certificates, Pem
 
 OPTIONS: Mapping[str, int] = {
     # Without it two servers share one port in silence.
@@ -49,7 +53,8 @@ class NativeServer:
     """A server on the running asyncio loop.
 
     `address` is `host:port` (port 0: any free one) or `unix:<path>`; `report` hears of exceptions
-    that are no `AliecsError`; `options` are gRPC channel arguments over the defaults above.
+    that are no `AliecsError`; `options` are gRPC channel arguments over the defaults above. With
+    `certificates` it speaks TLS.
     """
 
     def __init__(
@@ -58,9 +63,11 @@ class NativeServer:
         routes: Sequence[Route],
         report: Report,
         options: Mapping[str, int | str] | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         self.address = address
         self.port = 0
+        self._certificates = certificates
         self._routes = {route.path: route for route in routes}
         if len(self._routes) != len(routes):
             raise ValueError("two routes have the same path")
@@ -78,7 +85,10 @@ class NativeServer:
         if extend is not None:
             extend(server)
         try:
-            self.port = server.add_insecure_port(self.address)
+            if self._certificates is None:
+                self.port = server.add_insecure_port(self.address)
+            else:
+                self.port = server.add_secure_port(self.address, _credentials(self._certificates))
         except RuntimeError:
             raise Unavailable(
                 f"cannot listen on {self.address}: {_why_not(self.address)}"
@@ -92,6 +102,33 @@ class NativeServer:
         server, self._server = self._server, None
         if server is not None:
             await server.stop(grace_s)
+
+
+def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
+    """Credentials that every new connection asks for: see `aliecs.tls`."""
+    served = certificates.pem
+
+    def changed() -> Any:
+        # In a thread of gRPC. None says that nothing did; what is given is gRPC's own from then on,
+        # and must not be given twice.
+        nonlocal served
+        pem = certificates.pem
+        if pem is served:
+            return None
+        served = pem
+        return _configuration(pem)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(served),
+        changed,
+        require_client_authentication=certificates.authorities is not None,
+    )
+
+
+def _configuration(pem: Pem) -> Any:
+    return grpc.ssl_server_certificate_configuration(
+        [(pem.key, pem.certificate)], root_certificates=pem.authorities
+    )
 
 
 def _why_not(address: str) -> str:
@@ -170,6 +207,7 @@ class _Run:
             peer=context.peer(),
             metadata=dict(context.invocation_metadata() or ()),
             remaining_s=context.time_remaining(),
+            certificate=_names(context.auth_context()),
         )
 
     def _decode(self, request: bytes) -> Any:
@@ -198,3 +236,14 @@ class _Run:
             trailing[DETAILS_KEY] = packed
         await context.abort(code, message, tuple(trailing.items()))
         raise asyncio.CancelledError  # abort has raised already
+
+
+def _names(authentication: Mapping[str, Sequence[bytes]]) -> Sequence[str]:
+    """The names in the certificate that the other side showed."""
+    if not authentication:
+        return ()
+    return tuple(
+        name.decode("utf-8", "replace")
+        for key in ("x509_common_name", "x509_subject_alternative_name")
+        for name in authentication.get(key, ())
+    )

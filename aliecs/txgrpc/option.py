@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import grpc
+from attrs import frozen
+
 OPTIONS: Mapping[str, int | str] = {
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
     "grpc.max_metadata_size": 64 * 1024,
@@ -23,3 +26,17 @@ KEEPALIVE: Mapping[str, int | str] = {
     "grpc.http2.ping_timeout_ms": 5_000,
     "grpc.http2.max_pings_without_data": 0,
 }
+
+
+@frozen
+class ClientTls:
+    """How a client speaks TLS, in PEM: whose signature it takes for the server's certificate (None:
+    that of the authorities the machine knows), and its own certificate with its key."""
+
+    authorities: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """What gRPC takes."""
+        return grpc.ssl_channel_credentials(self.authorities, self.key, self.certificate)

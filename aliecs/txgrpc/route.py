@@ -6,8 +6,8 @@ dialect with paths and encodings of its own are the same thing to the server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, frozen
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -15,6 +15,10 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from aliecs.errors import NotImplementedYet
+
+if TYPE_CHECKING:
+    # Tasks need none of it, and are to stay small.
+    from aliecs.interfaces import Caller
 
 
 @define
@@ -29,6 +33,10 @@ class ServerCall:
     peer: str
     metadata: Mapping[str, str | bytes]
     remaining_s: float | None
+    certificate: Sequence[str] = ()
+    """The names in the other side's certificate, where it showed one that was verified."""
+    caller: Caller | None = None
+    """Who that is, as soon as somebody has found out."""
     trailing: dict[str, str | bytes] = Factory(dict)
     """What goes back after the answer, or with the error. Keys in lower case; bytes only under keys
     that end in `-bin`."""

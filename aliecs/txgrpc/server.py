@@ -31,6 +31,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from aliecs.tls import Certificates
 from aliecs.txgrpc.bridge import in_loop, reactor_loop, shield
 from aliecs.txgrpc.native import NativeServer
 from aliecs.txgrpc.route import Handler, Route, ServerCall, service_routes
@@ -43,6 +44,7 @@ class Server:
 
     `address` is `host:port` (port 0: any free one) or `unix:<path>`. `services` maps descriptors to
     servicers, `routes` adds methods with codecs of their own, `options` are gRPC channel arguments.
+    With `certificates` it speaks TLS.
     """
 
     log = Logger()
@@ -53,11 +55,12 @@ class Server:
         services: Sequence[tuple[ServiceDescriptor, object]] = (),
         routes: Sequence[Route] = (),
         options: Mapping[str, int | str] | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         served = [route for service, servicer in services for route in _served(service, servicer)]
         served += [_twisted(route) for route in routes]
         self._names = [service.full_name for service, _ in services]
-        self._server = NativeServer(address, served, self._report, options)
+        self._server = NativeServer(address, served, self._report, options, certificates)
         self._health: Any = None
 
     @property

@@ -130,4 +130,4 @@ def routes():  # type: ignore[no-untyped-def]
     """The routes of REST; nothing behind them is needed to match."""
     nothing: Any = None
     stream = EventStream(nothing, nothing, "0")
-    return Rest(Face(nothing, nothing, stream, nothing, nothing, nothing)).app.url_map
+    return Rest(Face(nothing, nothing, stream, nothing, nothing, nothing, nothing)).app.url_map

@@ -13,12 +13,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +29,7 @@ from uuid import uuid4
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 from aliecs.txgrpc.blocking import BlockingChannel
+from aliecs.txgrpc.option import ClientTls
 from aliecs.txgrpc.stub import Stub
 
 MARK = "TEST_OF_ALIECS"
@@ -75,6 +78,10 @@ class RunningCore:
             make_repository(self.repository, workflows)
             self.settings.setdefault("repositories", [str(self.repository)])
         self.process: subprocess.Popen[bytes] | None = None
+        self.tls: ClientTls | None = None
+        self.https: ssl.SSLContext | None = None
+        self.token = ""
+        """Who asks, in everything below."""
         self.channel: BlockingChannel
         self.control_stub: Any
         self.extended: Any
@@ -131,11 +138,18 @@ class RunningCore:
         said = self.working_dir / "core.json"
         self.wait_until(said.exists, START_DEADLINE_S, "the core serves")
         self.addresses = json.loads(said.read_text())
-        self.channel = BlockingChannel(self.addresses["grpc"])
-        service = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
-        self.control_stub = Stub(self.channel, service)
+        self.channel = BlockingChannel(self.addresses["grpc"], tls=self.tls)
+        self.control_stub, self.extended = self.stubs(self.token)
+
+    def stubs(self, token: str = "") -> tuple[Any, Any]:
+        """Both services, as whoever has that token asks them."""
+        metadata = {"authorization": f"Bearer {token}"} if token else {}
+        control = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
         extended = aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"]
-        self.extended = Stub(self.channel, extended)
+        return (
+            _Asking(Stub(self.channel, control), metadata),
+            _Asking(Stub(self.channel, extended), metadata),
+        )
 
     def teardown(self) -> None:
         """The explicit order, and the end of the process."""
@@ -290,14 +304,17 @@ class RunningCore:
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any, Mapping[str, str]]:
         """A REST call: status, decoded body, headers."""
+        asking = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         request = urllib.request.Request(
             self.addresses["rest"] + path,
             data=None if body is None else json.dumps(body).encode(),
             method=method,
-            headers=dict(headers or {}),
+            headers={**asking, **(headers or {})},
         )
         try:
-            with urllib.request.urlopen(request, timeout=CALL_DEADLINE_S) as answer:
+            with urllib.request.urlopen(
+                request, timeout=CALL_DEADLINE_S, context=self.https
+            ) as answer:
                 return answer.status, json.loads(answer.read() or b"null"), dict(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null"), dict(error.headers)
@@ -321,6 +338,18 @@ class RunningCore:
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
+
+
+class _Asking:
+    """A service as somebody asks it: `metadata` goes with every call."""
+
+    def __init__(self, stub: Any, metadata: Mapping[str, str]) -> None:
+        self._stub = stub
+        self._metadata = metadata
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._stub, name)
+        return partial(method, metadata=self._metadata) if self._metadata else method
 
 
 def outer_environment() -> dict[str, str]:

@@ -75,7 +75,7 @@ def test_over_rest(core: RunningCore, flows: WorkingCopy) -> None:
     assert (status, "it has local, main, v1" in body["detail"]) == (404, True)
     for wrong in ({}, {"default": False}, {"default": True, "defaultRevision": "v1"}, {"a": 1}):
         assert core.rest("PATCH", f"{api}/{index}", wrong)[0] == 400
-    assert core.rest("DELETE", f"{api}/7")[0] == 400
+    assert core.rest("DELETE", f"{api}/7")[0] == 404
     assert core.rest("DELETE", f"{api}/x")[0] == 400
     assert core.rest("DELETE", f"{api}/{index}")[0] == 204
     assert str(flows.path) not in [repo["name"] for repo in core.rest("GET", api)[1]["repos"]]
@@ -90,7 +90,7 @@ def test_what_clients_of_the_protocol_see(core: RunningCore) -> None:
             ("RemoveRepo", o2control_pb2.RemoveRepoRequest(index=-1), "INVALID_ARGUMENT"),
             ("RemoveRepo", o2control_pb2.RemoveRepoRequest(index=0), "FAILED_PRECONDITION"),
             ("RefreshRepos", o2control_pb2.RefreshReposRequest(index=-2), "INVALID_ARGUMENT"),
-            ("SetDefaultRepo", o2control_pb2.SetDefaultRepoRequest(index=9), "INVALID_ARGUMENT"),
+            ("SetDefaultRepo", o2control_pb2.SetDefaultRepoRequest(index=9), "NOT_FOUND"),
             ("SetDefaultRepo", o2control_pb2.SetDefaultRepoRequest(), "FAILED_PRECONDITION"),
         ):
             with pytest.raises(RpcError) as told:

@@ -71,6 +71,19 @@ def test_what_the_api_says_of_itself(core: RunningCore) -> None:
         assert "/api/v1/environments" in answer.read().decode()
 
 
+def test_requests_that_are_too_large(core: RunningCore) -> None:
+    body = {"template": DEMO, "variables": {"a": "x" * 5_000_000}}
+    status, problem, _ = core.rest("POST", f"{API}/environments", body)
+    assert (status, problem["code"]) == (413, "too_large")
+    # More than is kept of any body is still read to its end, and answered.
+    body["variables"]["a"] *= 3
+    assert core.rest("POST", f"{API}/environments", body)[0] == 413
+    status, problem, headers = core.rest("GET", f"{API}/environments?state=" + "x" * 300_000)
+    assert (status, headers["Content-Type"]) == (400, "application/problem+json")
+    assert "longer than 262144 bytes" in problem["detail"]
+    assert core.rest("GET", "/healthz")[0] == 200
+
+
 def test_a_method_that_a_path_does_not_have(core: RunningCore) -> None:
     status, problem, headers = core.rest("PUT", f"{API}/hosts/flp001", {})
     assert (status, problem["code"]) == (405, "path")
@@ -423,3 +436,14 @@ protocol.ClientCreator(reactor, Transport).connectTCP("127.0.0.1", port)
 reactor.callLater(20, reactor.stop)
 reactor.run()
 """
+
+
+def test_a_page_of_somebody_else_acts_in_vain(core: RunningCore) -> None:
+    """Nobody is asked who calls, so the browser of whoever sits at this machine could be used."""
+    path, body = "/api/v1/environments", {"template": DEMO}
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        status, answer, _ = core.rest("POST", path, body, headers)
+        assert (status, answer["code"]) == (403, "forbidden")
+    status, _, _ = core.rest("GET", path, headers={"Host": "evil.example"})
+    assert status == 403
+    assert core.rest("GET", path, headers={"Host": "localhost:1"})[0] == 200

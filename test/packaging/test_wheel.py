@@ -26,7 +26,7 @@ BUILD_DEADLINE_S = 120.0
 NOT_SOURCES = (".*", "build", "dist", "test", "bench", "*.egg-info", "__pycache__", "dropin.cache")
 EXPECTED = (
     "aliecs/py.typed",
-    "aliecs/service.py",
+    "aliecs/service/parts.py",
     "aliecs/protocol/aliecs_v1.proto",
     "aliecs/protocol/aliecs_v1_pb2.py",
     "aliecs/protocol/aliecs_v1_pb2.pyi",

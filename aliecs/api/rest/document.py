@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aliecs.api.request import SESSION
+from aliecs.api.rest.kind import Names
 from aliecs.api.rest.route import (
     PROBLEM_TYPE,
     REQUIRED,
@@ -21,8 +23,11 @@ PROBLEM = "Problem"
 
 PROBLEMS = {
     400: "The request makes no sense.",
+    401: "Nobody knows who calls.",
+    403: "The caller may not do this: the role does not suffice, or a lock is missing.",
     404: "What was named does not exist.",
     409: "The present state does not allow it.",
+    413: "The body has more bytes than are read.",
     422: "The workflow or the task template has errors.",
     429: "A bound was reached; there may be room at another time.",
     500: "What was asked for was tried and failed; or the core has a fault.",
@@ -32,6 +37,21 @@ PROBLEMS = {
 }
 EVERYWHERE = (503, 504)
 """Statuses of problems that every request of the API can meet."""
+
+_SECURITY: Mapping[str, Any] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of the core, or of its identity provider.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION.decode(),
+        "description": "A browser whose user has logged in.",
+    },
+    "certificate": {"type": "mutualTLS", "description": "A trusted client's certificate."},
+}
 
 _DESCRIPTION = """The operations of the control API under conventional paths.
 
@@ -64,15 +84,20 @@ def openapi(sections: Sequence[Section], version: str) -> dict[str, Any]:
             {"name": section.name, "description": section.description} for section in sections
         ],
         "paths": paths,
-        "components": {"schemas": schemas.found},
+        "components": {"schemas": schemas.found, "securitySchemes": _SECURITY},
+        "security": [{name: []} for name in _SECURITY] + [{}],
     }
 
 
 def problems_of(route: Route) -> Sequence[int]:
     """The statuses of problems that a route can answer with."""
     found = {*route.problems, *EVERYWHERE}
+    if not route.anyone:
+        found |= {401, 403}
     if route.parts or route.parameters or route.body is not None:
         found.add(400)
+    if route.body is not None:
+        found.add(413)
     if route.parts:
         found.add(404)
     return sorted(found - set(route.answers))
@@ -92,6 +117,8 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         "parameters": [*_parts(route.parts), *_parameters(route.parameters)],
         "responses": answers,
     }
+    if route.anyone:
+        made["security"] = []
     if route.description:
         made["description"] = route.description
     if route.body is not None:
@@ -117,9 +144,11 @@ def _parameters(parameters: Iterable[Parameter[Any]]) -> Iterable[dict[str, Any]
             schema["default"] = one.default
         yield {
             "name": one.name,
-            "in": "query",
+            "in": "header" if one.in_header else "query",
             "description": one.description,
             "schema": schema,
+            # Lists of names are written with commas, others as the parameter several times.
+            **({"explode": False} if isinstance(one.kind, Names) else {}),
         }
 
 
@@ -135,11 +164,14 @@ def _body(body: Body) -> dict[str, Any]:
     whole: dict[str, Any] = {
         "type": "object",
         "properties": properties,
-        "additionalProperties": False,
+        "additionalProperties": body.open,
     }
     if required:
         whole["required"] = required
-    return {"required": bool(required), "content": {"application/json": {"schema": whole}}}
+    if body.alternatives:
+        whole["oneOf"] = [{"required": [name]} for name in body.alternatives]
+    needed = bool(required or body.alternatives)
+    return {"required": needed, "content": {"application/json": {"schema": whole}}}
 
 
 def _answer(status: int, content: Content, route: Route, schemas: Schemas) -> dict[str, Any]:
@@ -147,12 +179,12 @@ def _answer(status: int, content: Content, route: Route, schemas: Schemas) -> di
     types: dict[str, Any] = {one: {"schema": {"type": "string"}} for one in content.other_types}
     if PROBLEM_TYPE in types:
         types[PROBLEM_TYPE] = {"schema": {"$ref": PREFIX + PROBLEM}}
-    if content.messages:
-        references = [schemas.of_message(message) for message in content.messages]
-        schema = references[0] if len(references) == 1 else {"anyOf": references}
+    found = [schemas.of_message(message) for message in content.messages]
+    if content.schema is not None:
+        found.append(dict(content.schema))
+    if found:
+        schema = found[0] if len(found) == 1 else {"anyOf": found}
         types = {"application/json": {"schema": schema}, **types}
-    elif content.schema is not None:
-        types = {"application/json": {"schema": dict(content.schema)}, **types}
     if types:
         answer["content"] = types
     headers = dict(content.headers)
@@ -208,6 +240,11 @@ def _problem() -> dict[str, Any]:
             "detail": text,
             "message": text,
             "code": text,
+            "missing_locks": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "the detectors whose locks it takes",
+            },
             "operation_id": {
                 "type": "string",
                 "description": "the operation that was begun, where there is one",

@@ -5,10 +5,34 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.api.mapping import from_value, to_value
+from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.request import call_of, json_answer
+from aliecs.api.rest import tasks
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Choice, Flag, Number, Template, Text, Texts, Variables
-from aliecs.api.rest.route import PROBLEM_TYPE, Body, Content, Field, Parameter, Part, Section
+from aliecs.api.rest.kind import (
+    MOST_IN_QUERY,
+    Choice,
+    Flag,
+    Identifier,
+    Names,
+    Number,
+    Template,
+    Text,
+    Texts,
+    Variables,
+)
+from aliecs.api.rest.route import (
+    CURSOR,
+    IF_NONE_MATCH,
+    PAGE,
+    PROBLEM_TYPE,
+    Body,
+    Content,
+    Field,
+    Parameter,
+    Part,
+    Section,
+)
 from aliecs.environment.machine import Event
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
@@ -16,15 +40,16 @@ from aliecs.protocol.protos import o2control_pb2
 ENVIRONMENTS = Section(
     "environments",
     "Environments, living ones and those that ended.",
-    [Part("environment_id", "id of an environment")],
+    [Part("environment_id", "id of an environment", {**Identifier().schema(), "minLength": 1})],
 )
 
+SINCE = Parameter("since", Number(most=2**53), "only those after this one", 0)
 ALL = Parameter("all", Flag(), "also those that are not public", True)
 TASK_INFOS = Parameter("tasks", Flag(), "with their tasks", False)
 WORKFLOW = Parameter("workflow", Flag(), "with the tree of roles", False)
-PATH = Parameter("path", Text(), "only roles whose path fits this glob", "*")
+PATH = Parameter("path", Text(), "roles whose path fits this glob; none: the root", "")
 ROLE = Parameter("role", Text(), "roles whose path fits this glob; none: the root", "")
-NAME = Parameter("name", Texts(), "only variables of these names", [])
+NAME = Parameter("name", Texts(MOST_IN_QUERY), "only variables of these names", [])
 LIMIT = Parameter("limit", Number(), "at most so many; 0: as many as the core gives", 0)
 DRY_RUN = Parameter("dry_run", Flag(), "only say what it would come to", False)
 KEEP_TASKS = Parameter("keep_tasks", Flag(), "leave the tasks alive, without environment", False)
@@ -33,8 +58,23 @@ IN_RUNNING = Parameter(
 )
 FORCE = Parameter("force", Flag(), "wait for nothing", False)
 
+STATE = Parameter("state", Texts(MOST_IN_QUERY), "only those in one of these states", [])
+DETECTOR = Parameter(
+    "detector", Texts(MOST_IN_QUERY), "only those that use one of these detectors", []
+)
+RUN_TYPE = Parameter("run_type", Texts(MOST_IN_QUERY), "only those of one of these run types", [])
+FIELDS = Parameter(
+    "fields",
+    Names([one.json_name for one in o2control_pb2.EnvironmentInfo.DESCRIPTOR.fields]),
+    "only these fields of each environment",
+    [],
+)
+DEPTH = Parameter[int | None]("depth", Number(most=1000), "how many levels below each role", None)
+WHY = Parameter("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
+WHO = Parameter("user", Text(), "who asks", "")
+
 USER = Field("user", Text(), "who asks", "")
-REASON = Field("reason", Text(), "why", "")
+REASON = Field("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
 
 TEMPLATE = Field("template", Template(), "the workflow")
 VARIABLES = Field("variables", Variables(), "user variables of the environment", {})
@@ -49,6 +89,8 @@ CREATION = Body(
         REASON,
     ]
 )
+
+LOOKED_AHEAD = Content([aliecs_v1_pb2.Operation, aliecs_v1_pb2.PreviewTransitionReply])
 
 TRANSITIONS = (
     Event.DEPLOY,
@@ -92,15 +134,23 @@ MODIFICATION = Body(
 @ENVIRONMENTS.route(
     "GET",
     "/environments",
-    reply=o2control_pb2.GetEnvironmentsReply,
-    parameters=[ALL, TASK_INFOS],
+    reply=Content([aliecs_v1_pb2.ListEnvironmentsReply], schema={"type": "object"}),
+    parameters=[ALL, TASK_INFOS, STATE, DETECTOR, RUN_TYPE, PAGE, CURSOR, FIELDS],
+    problems=[429],
 )
 async def environments(face: Face, request: Request) -> bytes:
-    """Environments by their age."""
-    asked = o2control_pb2.GetEnvironmentsRequest(
-        showAll=ALL.of(request), showTaskInfos=TASK_INFOS.of(request)
+    """Environments, oldest first."""
+    asked = aliecs_v1_pb2.ListEnvironmentsRequest(
+        public_only=not ALL.of(request),
+        with_tasks=TASK_INFOS.of(request),
+        states=STATE.of(request),
+        detectors=DETECTOR.of(request),
+        run_types=RUN_TYPE.of(request),
+        limit=PAGE.of(request),
+        cursor=CURSOR.of(request),
     )
-    return await face.answer(request, face.control.GetEnvironments, asked)
+    method = face.extended.ListEnvironments
+    return await face.answer_part(request, method, asked, "environments", FIELDS.of(request))
 
 
 @ENVIRONMENTS.action(
@@ -142,57 +192,83 @@ async def create(face: Face, request: Request) -> bytes:
         },
         o2control_pb2.NewEnvironmentRequest,
     )
-    return await face.act(request, face.control.NewEnvironment, asked)
+    return await face.act(request, face.control.NewEnvironment, asked, body["reason"])
 
 
 @ENVIRONMENTS.route(
     "GET",
     "/environments/<environment_id>",
-    reply=o2control_pb2.GetEnvironmentReply,
-    parameters=[WORKFLOW],
+    reply=Content([o2control_pb2.GetEnvironmentReply], headers={"ETag": "what it was like"}),
+    parameters=[WORKFLOW, IF_NONE_MATCH],
+    more_answers={304: Content(headers={"ETag": "what it is like, still"})},
+    problems=[429],
 )
 async def environment(face: Face, request: Request, environment_id: str) -> bytes:
     """One environment in full."""
     asked = o2control_pb2.GetEnvironmentRequest(
         id=environment_id, showWorkflowTree=WORKFLOW.of(request)
     )
-    return await face.answer(request, face.control.GetEnvironment, asked)
+    return await face.answer_if_changed(request, face.control.GetEnvironment, asked)
 
 
 @ENVIRONMENTS.action(
     "DELETE",
     "/environments/<environment_id>",
-    parameters=[KEEP_TASKS, IN_RUNNING, FORCE],
+    parameters=[KEEP_TASKS, IN_RUNNING, FORCE, WHO, WHY, DRY_RUN],
     problems=[409, 500],
+    more_answers={200: LOOKED_AHEAD},
 )
 async def destroy(face: Face, request: Request, environment_id: str) -> bytes:
-    """Destroy an environment; a transition under way is aborted."""
+    """Destroy an environment; a transition under way is aborted.
+
+    With `dry_run` the answer is a `PreviewTransitionReply`.
+    """
+    if DRY_RUN.of(request):
+        preview = aliecs_v1_pb2.PreviewTransitionRequest(
+            environment_id=environment_id,
+            event=Event.DESTROY.value,
+            keep_tasks=KEEP_TASKS.of(request),
+            allow_in_running_state=IN_RUNNING.of(request),
+            force=FORCE.of(request),
+        )
+        return await face.answer(request, face.extended.PreviewTransition, preview)
     asked = o2control_pb2.DestroyEnvironmentRequest(
         id=environment_id,
         keepTasks=KEEP_TASKS.of(request),
         allowInRunningState=IN_RUNNING.of(request),
         force=FORCE.of(request),
     )
-    return await face.act(request, face.control.DestroyEnvironment, asked)
+    asked.requestUser.name = WHO.of(request)
+    return await face.act(request, face.control.DestroyEnvironment, asked, WHY.of(request))
 
 
 @ENVIRONMENTS.action(
     "POST",
     "/environments/<environment_id>/transitions",
+    parameters=[DRY_RUN],
     body=TRANSITION,
     problems=[409, 429, 500],
+    more_answers={200: LOOKED_AHEAD},
 )
 async def transition(face: Face, request: Request, environment_id: str) -> bytes:
-    """Take an environment through a transition."""
+    """Take an environment through a transition.
+
+    With `dry_run` the answer is a `PreviewTransitionReply`.
+    """
     body = TRANSITION.of(request)
+    if DRY_RUN.of(request):
+        preview = aliecs_v1_pb2.PreviewTransitionRequest(
+            environment_id=environment_id, event=body["type"]
+        )
+        return await face.answer(request, face.extended.PreviewTransition, preview)
     if body["type"] == Event.RECOVER.value:
         recover = aliecs_v1_pb2.RecoverRequest(
             environment_id=environment_id, requested_by=body["user"]
         )
-        return await face.act(request, face.extended.Recover, recover)
+        return await face.act(request, face.extended.Recover, recover, body["reason"])
     asked = o2control_pb2.ControlEnvironmentRequest(id=environment_id, type=body["type"])
     asked.requestUser.name = body["user"]
-    return await face.act(request, face.control.ControlEnvironment, asked)
+    return await face.act(request, face.control.ControlEnvironment, asked, body["reason"])
 
 
 @ENVIRONMENTS.route(
@@ -242,13 +318,60 @@ async def exclusions(face: Face, request: Request, environment_id: str) -> bytes
 @ENVIRONMENTS.route(
     "GET",
     "/environments/<environment_id>/roles",
-    reply=o2control_pb2.GetRolesReply,
-    parameters=[PATH],
+    reply=aliecs_v1_pb2.ListRolesReply,
+    parameters=[PATH, DEPTH, PAGE, CURSOR],
+    problems=[429],
 )
 async def roles(face: Face, request: Request, environment_id: str) -> bytes:
-    """Roles of an environment, each with all below it."""
-    asked = o2control_pb2.GetRolesRequest(envId=environment_id, pathSpec=PATH.of(request))
-    return await face.answer(request, face.control.GetRoles, asked)
+    """Roles of an environment, each with all below it, or only as many levels as `depth`."""
+    asked = aliecs_v1_pb2.ListRolesRequest(
+        environment_id=environment_id,
+        path=PATH.of(request),
+        depth=DEPTH.of(request),
+        limit=PAGE.of(request),
+        cursor=CURSOR.of(request),
+    )
+    return await face.answer(request, face.extended.ListRoles, asked)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments/<environment_id>/tasks",
+    reply=Content([aliecs_v1_pb2.ListTasksReply], schema={"type": "object"}),
+    parameters=tasks.FILTERS,
+    problems=[429],
+)
+async def environment_tasks(face: Face, request: Request, environment_id: str) -> bytes:
+    """Tasks of an environment."""
+    return await tasks.listed(face, request, environment_id)
+
+
+@ENVIRONMENTS.route(
+    "GET",
+    "/environments/<environment_id>/events",
+    reply=Content(
+        schema={
+            "type": "object",
+            "required": ["events", "seq", "gap"],
+            "properties": {
+                "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+                "seq": {"type": "integer", "description": "the number of the core's last event"},
+                "gap": {
+                    "type": "boolean",
+                    "description": "true: events between `since` and these are gone",
+                },
+            },
+        }
+    ),
+    parameters=[SINCE],
+)
+async def environment_events(face: Face, request: Request, environment_id: str) -> bytes:
+    """The events of an environment that the core still has, oldest first."""
+    # Of environments that ended there may be events still.
+    known = aliecs_v1_pb2.GetEnvironmentHistoryRequest(id=environment_id)
+    await face.extended.GetEnvironmentHistory(known, face.call(request))
+    request.setHeader(b"Content-Type", b"application/json")
+    return face.stream.kept(environment_id, SINCE.of(request))
 
 
 @ENVIRONMENTS.route(

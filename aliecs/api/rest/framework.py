@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from twisted.web.server import Request
 
+from aliecs.api.mapping import to_value
 from aliecs.api.metrics import CONTENT_TYPE
 from aliecs.api.request import json_answer
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.route import Content, Section
+from aliecs.api.rest.kind import MOST_IN_QUERY, Choice, Number, Texts
+from aliecs.api.rest.route import Content, Parameter, Part, Section
+from aliecs.errors import NotFound
+from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 
-HEALTH = Section("health", "For supervisors of the process, and for Prometheus.", base="")
-FRAMEWORK = Section("framework", "What the core is, and whom it works with.")
+HEALTH = Section(
+    "health", "For supervisors of the process, and for Prometheus.", base="", anyone=True
+)
+FRAMEWORK = Section(
+    "framework",
+    "What the core is, whom it works with, and how it has done.",
+    [Part("name", "name of a service's plugin")],
+)
+
+_GROUPINGS = {
+    "none": aliecs_v1_pb2.STATISTICS_GROUPING_NONE,
+    "workflow": aliecs_v1_pb2.STATISTICS_GROUPING_WORKFLOW,
+    "day": aliecs_v1_pb2.STATISTICS_GROUPING_DAY,
+    "environment": aliecs_v1_pb2.STATISTICS_GROUPING_ENVIRONMENT,
+}
+
+NAME = Parameter("name", Texts(MOST_IN_QUERY), "only these detectors", [])
+FROM = Parameter("from", Number(most=2**53), "only transitions that began then or later, in ms", 0)
+TO = Parameter("to", Number(most=2**53), "only transitions that began before, in ms; 0: any", 0)
+GROUP_BY = Parameter("group_by", Choice(list(_GROUPINGS)), "what they are gathered by", "none")
 
 _READY = Content(
     schema={
@@ -66,8 +88,38 @@ async def services(face: Face, request: Request) -> bytes:
     return await face.answer(request, face.control.GetIntegratedServices, asked)
 
 
-@FRAMEWORK.route("GET", "/detectors", reply=o2control_pb2.GetAvailableDetectorsReply)
+@FRAMEWORK.route("GET", "/services/<name>", reply=o2control_pb2.IntegratedServiceInfo)
+async def service(face: Face, request: Request, name: str) -> bytes:
+    """One outside service."""
+    reply = await face.control.GetIntegratedServices(o2control_pb2.Empty(), face.call(request))
+    if name not in reply.services:
+        known = ", ".join(sorted(reply.services))
+        raise NotFound(f"there is no service {name[:40]!r}; there are {known}")
+    return json_answer(request, to_value(reply.services[name]))
+
+
+@FRAMEWORK.route(
+    "GET",
+    "/detectors",
+    reply=aliecs_v1_pb2.ListDetectorsReply,
+    parameters=[NAME],
+    problems=[404],
+)
 async def detectors(face: Face, request: Request) -> bytes:
-    """Detectors that no environment uses."""
-    asked = o2control_pb2.Empty()
-    return await face.answer(request, face.control.GetAvailableDetectors, asked)
+    """Detectors with their hosts, and which environment uses them."""
+    asked = aliecs_v1_pb2.ListDetectorsRequest(names=NAME.of(request))
+    return await face.answer(request, face.extended.ListDetectors, asked)
+
+
+@FRAMEWORK.route(
+    "GET",
+    "/statistics/transitions",
+    reply=aliecs_v1_pb2.GetTransitionStatisticsReply,
+    parameters=[FROM, TO, GROUP_BY],
+)
+async def transition_statistics(face: Face, request: Request) -> bytes:
+    """How long transitions took, and how many of them worked."""
+    asked = aliecs_v1_pb2.GetTransitionStatisticsRequest(
+        from_ms=FROM.of(request), to_ms=TO.of(request), group_by=_GROUPINGS[GROUP_BY.of(request)]
+    )
+    return await face.answer(request, face.extended.GetTransitionStatistics, asked)

@@ -14,9 +14,18 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from attrs import frozen
 
+from aliecs.api.request import nothing_left
+from aliecs.api.validation import LONGEST_KEY, check_characters
 from aliecs.errors import InvalidInput
+from aliecs.protocol.identifier import ALPHABET, is_identifier
 
 LARGEST_NUMBER = 1_000_000
+LONGEST_TEXT = 1000
+NO_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+PROSE = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+MOST_TEXTS = 10_000
+"""Of a list in a body."""
+MOST_IN_QUERY = 100
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -43,20 +52,77 @@ def _refused(name: str, value: object, can_be: str) -> InvalidInput:
 
 @frozen
 class Text:
-    """Any text."""
+    """Any text of at most so many characters, and at least so many, without control characters but
+    those that end lines where it has some."""
+
+    longest: int = LONGEST_TEXT
+    shortest: int = 0
+    has_lines: bool = False
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        return {"type": "string"}
+        least = {"minLength": self.shortest} if self.shortest else {}
+        pattern = PROSE if self.has_lines else NO_CONTROL
+        return {"type": "string", "maxLength": self.longest, "pattern": pattern, **least}
 
     def from_texts(self, name: str, texts: Sequence[str]) -> str:
         """See `Kind`."""
-        return texts[-1]
+        return self.from_json(name, texts[-1])
 
     def from_json(self, name: str, value: Any) -> str:
         """See `Kind`."""
-        if not isinstance(value, str):
-            raise _refused(name, value, "has to be a text")
+        if not isinstance(value, str) or len(value) > self.longest:
+            raise _refused(name, value, f"has to be a text of at most {self.longest} characters")
+        if len(value) < self.shortest:
+            raise InvalidInput(f"{name} is missing")
+        check_characters(name, value, self.has_lines)
+        return value
+
+
+@frozen
+class Name:
+    """What somebody is called: a text of at most so many characters, none of them to control a
+    terminal; or nothing."""
+
+    longest: int = 100
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "string", "maxLength": self.longest, "pattern": r"^[^\x00-\x1f\x7f]*$"}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> str:
+        """See `Kind`."""
+        return self.from_json(name, texts[-1])
+
+    def from_json(self, name: str, value: Any) -> str:
+        """See `Kind`."""
+        text = Text(self.longest).from_json(name, value)
+        if has_control_characters(text):
+            raise _refused(name, value, "has to be a name, without control characters")
+        return text
+
+
+def has_control_characters(text: str) -> bool:
+    """True for texts that could do something to a terminal."""
+    return any(character < " " or character == "\x7f" for character in text)
+
+
+@frozen
+class Identifier:
+    """The id of an environment, or nothing."""
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"type": "string", "pattern": f"^[{ALPHABET}]*$"}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> str:
+        """See `Kind`."""
+        return self.from_json(name, texts[-1])
+
+    def from_json(self, name: str, value: Any) -> str:
+        """See `Kind`."""
+        if not isinstance(value, str) or (value and not is_identifier(value)):
+            raise _refused(name, value, "has letters and digits of base58 only")
         return value
 
 
@@ -88,26 +154,25 @@ class Choice:
 
 @frozen
 class Flag:
-    """True or false; in a query also 1 and 0, and the bare name for true."""
+    """True or false, and nothing that could be meant as either."""
+
+    only_true: bool = False
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        return {"type": "boolean"}
+        return {"type": "boolean", **({"const": True} if self.only_true else {})}
 
     def from_texts(self, name: str, texts: Sequence[str]) -> bool:
         """See `Kind`."""
-        text = texts[-1]
-        word = text.strip().lower()
-        if word in ("true", "1", ""):
-            return True
-        if word in ("false", "0"):
-            return False
+        word = texts[-1].lower()
+        if word in ("true", "false"):
+            return self.from_json(name, word == "true")
         raise _refused(name, word, "can be true or false")
 
     def from_json(self, name: str, value: Any) -> bool:
         """See `Kind`."""
-        if not isinstance(value, bool):
-            raise _refused(name, value, "can be true or false")
+        if not isinstance(value, bool) or (self.only_true and not value):
+            raise _refused(name, value, "can be true" + ("" if self.only_true else " or false"))
         return value
 
 
@@ -133,9 +198,11 @@ class Number:
 
     def from_json(self, name: str, value: Any) -> int:
         """See `Kind`."""
-        if type(value) is not int or not self.least <= value <= self.most:
+        # To JSON 1.0 is the same number as 1.
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(number) is not int or not self.least <= number <= self.most:
             raise _refused(name, value, f"has to be a number from {self.least} to {self.most}")
-        return value
+        return number
 
 
 @frozen
@@ -166,20 +233,48 @@ class Seconds:
 
 @frozen
 class Texts:
-    """Any number of texts: a list in a body, the parameter any number of times in a query."""
+    """Texts: a list in a body, the parameter several times in a query."""
+
+    most: int = MOST_TEXTS
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        return {"type": "array", "items": {"type": "string"}}
+        item = Text(shortest=1).schema()
+        return {"type": "array", "items": item, "maxItems": self.most}
 
     def from_texts(self, name: str, texts: Sequence[str]) -> list[str]:
         """See `Kind`."""
-        return list(texts)
+        return self.from_json(name, list(texts))
 
     def from_json(self, name: str, value: Any) -> list[str]:
         """See `Kind`."""
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise _refused(name, value, "has to be a list of texts")
+        if not isinstance(value, list) or len(value) > self.most:
+            raise _refused(name, value, f"has to be a list of at most {self.most} texts")
+        item = Text(shortest=1)
+        return [item.from_json(f"{name}[{place}]", one) for place, one in enumerate(value)]
+
+
+@frozen
+class Names:
+    """Some of these names, with commas between them."""
+
+    names: Sequence[str]
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        item = {"type": "string", "enum": list(self.names)}
+        return {"type": "array", "items": item, "minItems": 1}
+
+    def from_texts(self, name: str, texts: Sequence[str]) -> list[str]:
+        """See `Kind`."""
+        return self.from_json(name, [one for text in texts for one in text.split(",")])
+
+    def from_json(self, name: str, value: Any) -> list[str]:
+        """See `Kind`."""
+        if not isinstance(value, list):
+            raise _refused(name, value, "has to be a list of names")
+        if unknown := [one for one in value if one not in self.names]:
+            raise _refused(name, unknown[0], f"can be {', '.join(self.names)}")
         return value
 
 
@@ -192,6 +287,7 @@ class Variables:
         return {
             "type": "object",
             "additionalProperties": True,
+            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": NO_CONTROL},
             "description": "Texts; other values become their JSON text.",
         }
 
@@ -215,15 +311,16 @@ class Template:
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        text = {"type": "string"}
+        text, name = Text().schema(), Text(shortest=1).schema()
         return {
             "description": "A workflow expression, or its parts.",
             "oneOf": [
-                {"type": "string", "minLength": 1},
+                name,
                 {
                     "type": "object",
                     "required": ["name"],
-                    "properties": {"repository": text, "name": text, "revision": text},
+                    "properties": {"repository": text, "name": name, "revision": text},
+                    "additionalProperties": False,
                 },
             ],
         }
@@ -235,12 +332,14 @@ class Template:
     def from_json(self, name: str, value: Any) -> str:
         """See `Kind`."""
         if isinstance(value, str) and value:
-            return value
-        if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-            expression = str(value["name"])
-            if value.get("repository"):
-                expression = f"{value['repository']}/workflows/{expression}"
-            if value.get("revision"):
-                expression = f"{expression}@{value['revision']}"
+            return Text().from_json(name, value)
+        if isinstance(value, Mapping) and value.get("name"):
+            nothing_left(value, "repository", "name", "revision")
+            part = Text()
+            expression = part.from_json(f"{name}.name", value["name"])
+            if repository := part.from_json(f"{name}.repository", value.get("repository", "")):
+                expression = f"{repository}/workflows/{expression}"
+            if revision := part.from_json(f"{name}.revision", value.get("revision", "")):
+                expression = f"{expression}@{revision}"
             return expression
         raise InvalidInput(f"{name} is missing: a workflow expression, or an object with a name")

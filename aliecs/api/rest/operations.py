@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Number, Text
+from aliecs.api.rest.kind import Identifier, Number
 from aliecs.api.rest.route import Parameter, Part, Section
 from aliecs.protocol import aliecs_v1_pb2
 
@@ -15,7 +15,7 @@ OPERATIONS = Section(
     [Part("operation_id", "id of an operation")],
 )
 
-ENVIRONMENT_ID = Parameter("environment_id", Text(), "only those of this environment", "")
+ENVIRONMENT_ID = Parameter("environment_id", Identifier(), "only those of this environment", "")
 LIMIT = Parameter("limit", Number(), "at most so many; 0: as many as the core gives", 0)
 
 

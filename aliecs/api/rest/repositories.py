@@ -7,7 +7,7 @@ from twisted.web.server import Request
 from aliecs.api.mapping import to_value
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Flag, Text
+from aliecs.api.rest.kind import Flag, Names, Text
 from aliecs.api.rest.route import Body, Content, Field, Parameter, Part, Section
 from aliecs.errors import InvalidInput, NotFound
 from aliecs.protocol.protos import o2control_pb2
@@ -24,11 +24,11 @@ REPOSITORIES = Section(
     ],
 )
 
-INCLUDE = Parameter("include", Text(), "`revisions`: with the revisions of each", "")
+INCLUDE = Parameter("include", Names(["revisions"]), "with the revisions of each", [])
 
 ADDITION = Body(
     [
-        Field("name", Text(), "address of a git repository, or its folder", ""),
+        Field("name", Text(shortest=1), "address of a git repository, or its folder"),
         Field("defaultRevision", Text(), "its default revision; none: the global one", ""),
     ]
 )
@@ -38,8 +38,11 @@ GLOBAL_CHANGE = Body(
 CHANGE = Body(
     [
         Field("defaultRevision", Text(), "its default revision from now on", None),
-        Field("default", Flag(), "true: it is the default repository from now on", None),
-    ]
+        Field(
+            "default", Flag(only_true=True), "true: it is the default repository from now on", None
+        ),
+    ],
+    alternatives=["defaultRevision", "default"],
 )
 
 
@@ -48,7 +51,7 @@ CHANGE = Body(
 )
 async def repositories(face: Face, request: Request) -> bytes:
     """The repositories, each at the index by which it is named."""
-    asked = o2control_pb2.ListReposRequest(getRevisions=INCLUDE.of(request) == "revisions")
+    asked = o2control_pb2.ListReposRequest(getRevisions=bool(INCLUDE.of(request)))
     return await face.answer(request, face.control.ListRepos, asked)
 
 
@@ -88,13 +91,12 @@ async def refresh_repositories(face: Face, request: Request) -> bytes:
     "/repositories/<index>",
     reply=Content([o2control_pb2.SetRepoDefaultRevisionReply, o2control_pb2.Empty]),
     body=CHANGE,
+    problems=[409],
 )
 async def change_repository(face: Face, request: Request, index: str) -> bytes:
     """Change a repository: one of `defaultRevision` and `default`."""
     body = CHANGE.of(request)
     revision, is_default = body["defaultRevision"], body["default"]
-    if (revision is None) == (is_default is None) or is_default is False:
-        raise InvalidInput("the body has to be {defaultRevision: text} or {default: true}")
     if is_default:
         default = o2control_pb2.SetDefaultRepoRequest(index=_index(index))
         return await face.answer(request, face.control.SetDefaultRepo, default)
@@ -106,7 +108,7 @@ async def change_repository(face: Face, request: Request, index: str) -> bytes:
     return json_answer(request, to_value(reply))
 
 
-@REPOSITORIES.route("DELETE", "/repositories/<index>", status=204)
+@REPOSITORIES.route("DELETE", "/repositories/<index>", status=204, problems=[409])
 async def remove_repository(face: Face, request: Request, index: str) -> bytes:
     """Forget a repository."""
     asked = o2control_pb2.RemoveRepoRequest(index=_index(index))
@@ -117,8 +119,8 @@ async def remove_repository(face: Face, request: Request, index: str) -> bytes:
 
 @REPOSITORIES.route("POST", "/repositories/<index>/refresh", reply=o2control_pb2.Empty)
 async def refresh_repository(face: Face, request: Request, index: str) -> bytes:
-    """Fetch what is new in one repository; the index -1 is all of them."""
-    asked = o2control_pb2.RefreshReposRequest(index=-1 if index == "-1" else _index(index))
+    """Fetch what is new in one repository."""
+    asked = o2control_pb2.RefreshReposRequest(index=_index(index))
     return await face.answer(request, face.control.RefreshRepos, asked)
 
 

@@ -27,8 +27,9 @@ from attrs import define, field, frozen
 from google.protobuf.message import Message
 from twisted.web.server import Request
 
-from aliecs.api.request import arguments, body_of, nothing_left
-from aliecs.api.rest.kind import Kind, Seconds
+from aliecs.api.request import arguments, body_of, headers, nothing_left
+from aliecs.api.rest.kind import Kind, Number, Seconds, Text
+from aliecs.errors import InvalidInput
 from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
@@ -40,16 +41,17 @@ T = TypeVar("T")
 
 @frozen
 class Parameter(Generic[T]):
-    """A parameter of a query, with what it is where it is not given."""
+    """A parameter of a query, or a header, with what it is where it is not given."""
 
     name: str
     kind: Kind[T]
     description: str
     default: T
+    in_header: bool = False
 
     def of(self, request: Request) -> T:
         """What a request says. Raises `InvalidInput`."""
-        values = arguments(request, self.name)
+        values = (headers if self.in_header else arguments)(request, self.name)
         return self.kind.from_texts(self.name, values) if values else self.default
 
 
@@ -59,7 +61,7 @@ class Part:
 
     name: str
     description: str
-    schema: Mapping[str, Any] = field(factory=lambda: {"type": "string", "minLength": 1})
+    schema: Mapping[str, Any] = field(factory=Text(shortest=1).schema)
 
 
 class _Required:
@@ -81,9 +83,13 @@ class Field:
 
 @frozen
 class Body:
-    """The JSON object of a request: its fields, and no others."""
+    """The JSON object of a request: its fields, and no others unless it is `open`, when the handler
+    reads it for itself."""
 
     fields: Sequence[Field]
+    alternatives: Sequence[str] = ()
+    """Fields one of which, and only one, has to be there."""
+    open: bool = False
 
     def of(self, request: Request) -> dict[str, Any]:
         """The fields of a request, each with a value. Raises `InvalidInput`."""
@@ -98,6 +104,10 @@ class Body:
             else:
                 values[one.name] = one.default
         nothing_left(given)
+        if self.alternatives:
+            there = [name for name in self.alternatives if values[name] is not None]
+            if len(there) != 1:
+                raise InvalidInput(f"the body has to have one of {', '.join(self.alternatives)}")
         return values
 
 
@@ -107,8 +117,8 @@ Handler = Callable[..., Any]
 
 @frozen
 class Content:
-    """What an answer holds: a message in its JSON mapping (one of these), a value of a JSON schema,
-    or nothing; what else the same can be had as; and what its headers say."""
+    """What an answer holds: one of these messages in its JSON mapping, a value of a JSON schema, or
+    nothing; what else the same can be had as; and what its headers say."""
 
     messages: Sequence[type[Message]] = ()
     schema: Mapping[str, Any] | None = None
@@ -131,6 +141,8 @@ class Route:
     body: Body | None
     problems: Sequence[int]
     begins_operation: bool
+    anyone: bool
+    """Nobody looks who calls."""
 
     @property
     def name(self) -> str:
@@ -152,6 +164,15 @@ class Route:
         return " ".join(first.split()), " ".join(rest.split())
 
 
+PAGE = Parameter("limit", Number(), "at most so many in one answer; 0: all of them", 0)
+CURSOR = Parameter("cursor", Text(), "`nextCursor` of the answer before: what comes after it", "")
+IF_NONE_MATCH = Parameter(
+    "If-None-Match",
+    Text(),
+    "the `ETag` of an earlier answer: 304 where nothing has changed",
+    "",
+    in_header=True,
+)
 WAIT = Parameter(
     "wait",
     Seconds(),
@@ -163,12 +184,13 @@ WAIT = Parameter(
 @define(eq=False)
 class Section:
     """Routes that belong together, in the order in which they are told of. `parts` are those of
-    their paths."""
+    their paths; of routes for `anyone` nobody looks who calls."""
 
     name: str
     description: str
     parts: Sequence[Part] = ()
     base: str = BASE
+    anyone: bool = False
     routes: list[Route] = field(init=False, factory=list)
 
     def route(
@@ -230,6 +252,7 @@ class Section:
                     body,
                     tuple(problems),
                     begins_operation,
+                    self.anyone,
                 )
             )
             return handler

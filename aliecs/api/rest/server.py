@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,13 +15,20 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from aliecs.api.request import path_of, problem_answer
+from aliecs.api.request import (
+    CALLER,
+    credentials_of,
+    host_of,
+    is_foreign,
+    path_of,
+    problem_answer,
+)
 from aliecs.api.rest.document import openapi
 from aliecs.api.rest.face import Described, Face
 from aliecs.api.rest.page import page
 from aliecs.api.rest.route import Route
 from aliecs.api.rest.table import ROUTES, SECTIONS
-from aliecs.errors import AliecsError
+from aliecs.errors import AliecsError, Forbidden, Unauthenticated
 
 
 @define(eq=False)
@@ -43,11 +51,28 @@ class Rest:
         errors(Exception)(self._failed)
 
     def _serve(self, route: Route) -> None:
-        def routed(request: Request, **parts: str) -> Any:
-            return route.handler(self.face, request, **parts)
+        async def routed(request: Request, **parts: str) -> Any:
+            if not route.anyone:
+                await self._recognise(request, route)
+            answer = route.handler(self.face, request, **parts)
+            return await answer if inspect.isawaitable(answer) else answer
 
         routed.__name__ = route.name
         self.app.route(route.path, methods=[route.method], endpoint=route.name)(routed)
+
+    async def _recognise(self, request: Request, route: Route) -> None:
+        """Find out who calls, before anything else is looked at."""
+        if route.method != "GET" and is_foreign(request):
+            # A page of somebody else could act as whoever looks at it.
+            raise Forbidden("the request comes from a page of another server")
+        caller = await self.face.control.core.gate.recognise(credentials_of(request))
+        if caller.unbound and not self.face.access.is_own_name(host_of(request)):
+            # A name of somebody else that leads here makes their pages look like ours.
+            raise Forbidden(
+                f"this core is not called {host_of(request)[:60]!r}: ask for localhost or "
+                "an address, or set publicUrl"
+            )
+        setattr(request, CALLER, caller)
 
     def _no_such_path(self, request: Request, failure: Failure) -> bytes:
         error = failure.value
@@ -68,8 +93,13 @@ class Rest:
     def _failed(self, request: Request, failure: Failure) -> bytes:
         error = failure.value
         if isinstance(error, AliecsError):
+            if isinstance(error, Unauthenticated):
+                request.setHeader(b"WWW-Authenticate", b'Bearer realm="aliecs"')
             title = error.code.replace("_", " ").capitalize()
-            return problem_answer(request, error.http_status, title, error.message, error.code)
+            more = {"missing_locks": list(error.missing_locks)} if error.missing_locks else {}
+            return problem_answer(
+                request, error.http_status, title, error.message, error.code, more
+            )
         self._log.failure("{path} failed", failure, path=path_of(request))
         return problem_answer(
             request, 500, "Internal error", "the core has a fault; see its log", "internal"

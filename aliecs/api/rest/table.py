@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from aliecs.api.rest import (
+    access,
     description,
     environments,
     events,
     framework,
     hosts,
+    methods,
     operations,
     repositories,
     tasks,
@@ -25,6 +27,9 @@ SECTIONS: tuple[Section, ...] = (
     templates.TEMPLATES,
     operations.OPERATIONS,
     events.EVENTS,
+    access.ACCESS,
+    access.LOGINS,
+    methods.METHODS,
     description.DESCRIPTION,
 )
 

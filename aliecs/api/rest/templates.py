@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.web.server import Request
 
-from aliecs.api.mapping import from_value
-from aliecs.api.request import call_of
+from aliecs.api.mapping import from_value, to_value
+from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import Choice, Flag, Template, Text, Texts, Variables
 from aliecs.api.rest.route import Body, Content, Field, Parameter, Section
+from aliecs.errors import NotFound
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 
 TEMPLATES = Section("workflow templates", "What environments can be made of.")
+
+DEFAULT = "readout-dataflow"
+"""The name is the experiment's own; its other clients look for it as well."""
 
 REPOSITORY = Parameter("repository", Text(), "only of repositories that fit this glob", "")
 REVISION = Parameter("revision", Text(), "only at revisions that fit this glob", "")
@@ -47,6 +53,39 @@ async def templates(face: Face, request: Request) -> bytes:
         allWorkflows=ALL.of(request),
     )
     return await face.answer(request, face.control.GetWorkflowTemplates, asked)
+
+
+@TEMPLATES.route(
+    "GET",
+    "/workflow-templates/default",
+    reply=o2control_pb2.WorkflowTemplateInfo,
+    problems=[404],
+)
+async def default_template(face: Face, request: Request) -> bytes:
+    """The workflow that environments are made of where nobody says otherwise: `readout-dataflow` of
+    the default repository at its default revision; 404 where that has none."""
+    listed = await face.control.ListRepos(o2control_pb2.ListReposRequest(), face.call(request))
+    repository = next((one for one in listed.repos if one.default), None)
+    if repository is None:
+        raise NotFound("there is no default repository")
+    asked = o2control_pb2.GetWorkflowTemplatesRequest(
+        repoPattern=_exactly(repository.name),
+        revisionPattern=_exactly(repository.defaultRevision),
+        allWorkflows=True,
+    )
+    reply = await face.control.GetWorkflowTemplates(asked, face.call(request))
+    for template in reply.workflowTemplates:
+        if template.template == DEFAULT:
+            return json_answer(request, to_value(template))
+    raise NotFound(
+        f"the default repository {repository.name} has no workflow {DEFAULT} at its revision"
+        f" {repository.defaultRevision}"
+    )
+
+
+def _exactly(name: str) -> str:
+    """The glob that only this name fits."""
+    return re.sub(r"([\\*?\[\]{},!-])", r"\\\1", name)
 
 
 @TEMPLATES.route(

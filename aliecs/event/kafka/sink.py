@@ -59,4 +59,5 @@ class KafkaSink:
 
     def deliver(self, event: Event) -> None:
         """See `IEventSink`."""
-        self.courier.send(event)
+        if event.has_message:
+            self.courier.send(event)

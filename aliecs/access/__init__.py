@@ -1,0 +1,1 @@
+"""Who may do what: callers recognised, locks of detectors, and the audit."""

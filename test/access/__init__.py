@@ -1,0 +1,1 @@
+"""Callers, locks, tokens, sessions."""
