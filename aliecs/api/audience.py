@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import get_args
 
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -20,7 +21,7 @@ from zope.interface import implementer
 
 from aliecs.api.frame import Encoding, Frame, joint_frames, single_frames
 from aliecs.event.bus import Bus
-from aliecs.event.record import Event
+from aliecs.event.record import Event, Payload
 from aliecs.interfaces import IEventSink
 
 LONGEST_WAIT_S = 0.25
@@ -39,34 +40,52 @@ PIECE = 32 * 1024
 BOUND = 16 * 1024 * 1024
 """Bytes that may wait for one client; they are shared with all who wait for the same."""
 
+SERVICE = "integrated_service."
+"""How the topics of outside services begin; their names follow."""
 EACH = frozenset({"task", "role"})
 """Topics that are told change by change where a client names them."""
+
+
+TOPICS = frozenset(
+    kind.topic if isinstance(kind.topic, str) else SERVICE for kind in get_args(Payload)
+)
+"""The topics that there are. Each may be named in the plural as well: then changes of tasks and
+roles come together."""
 
 
 @frozen
 class Wanted:
     """What a client has asked for: topics by name, and environments by their ids; neither is
-    everything."""
+    everything. With `each` changes of tasks and roles come one by one."""
 
     topics: frozenset[str] = frozenset()
     environments: frozenset[str] = frozenset()
+    each: bool = False
 
     @classmethod
     def parse(cls, names: Iterable[str]) -> Wanted:
-        """From the names in a request: `run`, `task`, `env:36To8stsJty`."""
+        """From the names in a request: `run`, `task`, `tasks`, `env:36To8stsJty`."""
         given = frozenset(names)
         environments = frozenset(name for name in given if name.startswith("env:"))
-        return cls(given - environments, frozenset(name[4:] for name in environments))
+        topics = {topic for name in given - environments for topic in _topics_of(name)}
+        return cls(
+            frozenset(topics), frozenset(name[4:] for name in environments), bool(given & EACH)
+        )
+
+    @staticmethod
+    def unknown(names: Iterable[str]) -> Sequence[str]:
+        """Those of the names that are no topic."""
+        known = (SERVICE, "env:")
+        return [
+            name
+            for name in names
+            if not name.startswith(known) and not set(_topics_of(name)) & TOPICS
+        ]
 
     @property
     def everything(self) -> bool:
         """Nothing was named."""
         return not self.topics and not self.environments
-
-    @property
-    def each(self) -> bool:
-        """Changes of tasks and roles one by one."""
-        return bool(self.topics & EACH)
 
     def includes(self, frame: Frame) -> bool:
         """Whether a frame is part of it."""
@@ -76,10 +95,22 @@ class Wanted:
             or frame.environment_id in self.environments
         )
 
+    def includes_state(self, environment_id: str) -> bool:
+        """Whether the state of an environment is part of it."""
+        wanted = self.everything or "environment" in self.topics
+        return wanted or environment_id in self.environments
+
     def frames(self, events: Iterable[Event]) -> Iterator[Frame]:
         """What a client that asked for this is sent for these events."""
         make = single_frames if self.each else joint_frames
         return (frame for frame in make(events) if self.includes(frame))
+
+
+def _topics_of(name: str) -> Sequence[str]:
+    """The topics that a name stands for; itself where that is none."""
+    if name == "environments":
+        return ("environment", "run")
+    return (name[:-1],) if name[:-1] in TOPICS and name.endswith("s") else (name,)
 
 
 @define(eq=False)

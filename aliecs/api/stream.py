@@ -2,13 +2,13 @@
 
 A frame is `{"seq", "time", "type", "id", "data"}`; the first is `hello`. A client that was cut off
 says after which `seq` it wants to go on (`?since=`, the header `Last-Event-ID`, or a subscribe
-message) and gets what the bus still keeps, or is told with `gap` that some of it is gone. Who is
-sent what, and when, is in `audience`.
+message) and gets what the bus still keeps. Where some of it is gone, it gets `gap`, a `snapshot` of
+each environment, and what comes after that. Who is sent what, and when, is in `audience`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -26,11 +26,18 @@ from wsproto.connection import Connection
 from wsproto.events import TextMessage
 from zope.interface import implementer
 
-from aliecs.api.audience import Audience, Listener, Wanted
+from aliecs.api.audience import TOPICS, Audience, Listener, Wanted
 from aliecs.api.frame import Encoding, Frame
-from aliecs.api.request import arguments
+from aliecs.api.mapping import to_value
+from aliecs.api.request import CALLER, arguments
+from aliecs.event.bus import Bus
+from aliecs.interfaces import Caller
+from aliecs.protocol import aliecs_v1_pb2
 
+SUBPROTOCOL = b"aliecs.v1.json"
 PING_S = 20.0
+MOST_UNANSWERED = 3
+"""Pings in a row after which a client is taken for gone."""
 CLOSE_S = 5.0
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
@@ -40,26 +47,36 @@ LONGEST_MESSAGE = 4096
 
 @define(eq=False)
 class EventStream:
-    """Makes streams for clients."""
+    """Makes streams for clients. `snapshot` gives all environments as they are."""
 
     audience: Audience
     clock: IReactorTime
     version: str
+    snapshot: Callable[[], Awaitable[aliecs_v1_pb2.ListEnvironmentsReply]]
     _open: set[_Reader] = field(init=False, factory=set)
 
     def web_socket(self) -> WebSocketResource:
         """The resource that upgrades a request."""
-        return WebSocketResource(_SocketFactory(self))
+        return _SocketResource(_SocketFactory(self))
 
     def serve_events(self, request: Request) -> Deferred[bytes]:
         """Answer a request with server-sent events. Fires at the end of the stream; cancelled, as
         klein does when the client goes away, it ends it."""
         request.setHeader(b"Content-Type", b"text/event-stream")
         request.setHeader(b"Cache-Control", b"no-store")
-        reader = _Reader(self, _server_sent_event, request.write)
-        over: Deferred[bytes] = Deferred(lambda _: reader.stop())
+        reader = _Reader(self, _user_of(request), _server_sent_event, request.write)
+        # A line that says nothing keeps a proxy from ending what it takes for idle.
+        alive = LoopingCall(request.write, b": alive\n\n")
+        alive.clock = self.clock
 
-        def end(code: int) -> None:
+        def stop(over: Deferred[bytes]) -> None:
+            alive.stop()
+            reader.stop()
+
+        over: Deferred[bytes] = Deferred(stop)
+
+        def end(code: int, reason: str) -> None:
+            alive.stop()
             request.unregisterProducer()
             if code == TRY_AGAIN_LATER:
                 # It would not read the end either.
@@ -69,7 +86,8 @@ class EventStream:
 
         reader.on_end = end
         request.registerProducer(reader, True)
-        reader.start(_since(request), _wanted(request))
+        reader.start(_since(request), arguments(request, "topic"))
+        alive.start(PING_S, now=False)
         return over
 
     def kept(self, environment_id: str, since: int) -> bytes:
@@ -85,7 +103,7 @@ class EventStream:
         """End every stream."""
         for reader in tuple(self._open):
             reader.stop()
-            reader.on_end(GOING_AWAY)
+            reader.on_end(GOING_AWAY, "")
 
 
 @implementer(IPushProducer)
@@ -94,23 +112,60 @@ class _Reader:
     """One client of the stream, and what it has asked for last."""
 
     stream: EventStream
+    user: str
     encoding: Encoding
     write: Callable[[bytes], None]
-    on_end: Callable[[int], None] = lambda code: None
+    on_end: Callable[[int, str], None] = lambda code, reason: None
     _listener: Listener | None = None
     _paused: bool = False
     _log: Logger = field(factory=Logger)
 
-    def start(self, since: int | None, wanted: Wanted) -> None:
+    def start(self, since: int | None, topics: Sequence[str]) -> None:
         """Begin, or begin anew with other topics."""
-        stream = self.stream
+        stream, bus = self.stream, self.stream.audience.bus
+        wanted = Wanted.parse(topics)
         listener = Listener(wanted, self.encoding, self.write, self._cut_off, self._paused)
-        if self._listener is not None:
+        if self._listener is None:
+            kind = "hello"
+            data: dict[str, Any] = {
+                "server": "aliecs",
+                "version": stream.version,
+                "seq": bus.sequence,
+                "user": self.user,
+                "protocol": 1,
+            }
+        else:
             stream.audience.leave(self._listener)
             listener.take_over(self._listener)
+            kind, data = "subscribed", {"topics": list(topics), "seq": bus.sequence}
         self._listener = listener
         stream._open.add(self)
-        stream.audience.join(listener, _greeting(stream, since), since)
+        come_to = bus.sequence if since is None else min(since, bus.sequence)
+        first = [_frame(come_to, kind, data)]
+        if unknown := Wanted.unknown(topics):
+            first.append(_frame(come_to, "error", {"detail": _no_topic(unknown)}))
+        if since is not None and _is_gone(bus, since):
+            # Half of what was missed is no use beside the state that it led to.
+            gap = {"after": since, "next": bus.sequence + 1}
+            first.append(_frame(bus.sequence, "gap", gap))
+            stream.audience.join(listener, first, None)
+            Deferred.fromCoroutine(self._show_state(listener))
+        else:
+            stream.audience.join(listener, first, since)
+
+    async def _show_state(self, listener: Listener) -> None:
+        """Tell a client how everything is that it wants to know of."""
+        audience = self.stream.audience
+        try:
+            reply = await self.stream.snapshot()
+        except Exception:
+            self._log.failure("a client of the event stream is told of no state")
+            return
+        for environment in reply.environments:
+            if listener is self._listener and listener.wanted.includes_state(environment.id):
+                data = to_value(environment)
+                frame = _frame(audience.bus.sequence, "snapshot", data, environment.id)
+                audience.say(listener, frame)
 
     def say(self, kind: str, data: dict[str, Any]) -> None:
         """Answer the client, after what waits for it."""
@@ -129,7 +184,7 @@ class _Reader:
     def _cut_off(self) -> None:
         self._log.info("a client of the event stream does not read and is cut off")
         self.stop()
-        self.on_end(TRY_AGAIN_LATER)
+        self.on_end(TRY_AGAIN_LATER, "the client does not read")
 
     # IPushProducer: the transport says when the client does not read.
 
@@ -157,20 +212,30 @@ class _SocketFactory:
 
     def buildProtocol(self, request: Request) -> _Socket:  # noqa: N802
         """See `WebSocketServerFactory`."""
-        return _Socket(self.stream, _since(request), _wanted(request), _same_origin(request))
+        topics = arguments(request, "topic")
+        allowed = _same_origin(request)
+        return _Socket(self.stream, _user_of(request), _since(request), topics, allowed)
 
 
 class _Socket:
     """One WebSocket."""
 
     def __init__(
-        self, stream: EventStream, since: int | None, wanted: Wanted, allowed: bool
+        self,
+        stream: EventStream,
+        user: str,
+        since: int | None,
+        topics: Sequence[str],
+        allowed: bool,
     ) -> None:
         self.stream = stream
+        self.user = user
         self.since = since
-        self.wanted = wanted
+        self.topics = topics
         self.allowed = allowed
-        self.transport: WebSocketTransport
+        self.unanswered = 0
+        # Its interface does not say that a reason can be given with the code of an end.
+        self.transport: Any
         self.reader: _Reader
         self.wire: Any
         self.closing: IDelayedCall | None = None
@@ -187,12 +252,14 @@ class _Socket:
             self.transport.loseConnection(POLICY_VIOLATION)
             return
         # Frames are made once for all clients, and go to the connection below this WebSocket.
-        self.wire = cast(Any, self.transport).transport
-        self.reader = _Reader(self.stream, _web_socket_message, self.wire.write, self._end)
+        self.wire = self.transport.transport
+        self.reader = _Reader(
+            self.stream, self.user, _web_socket_message, self.wire.write, self._end
+        )
         # The HTTP channel, whose connection it was, is still registered.
         self.transport.detachProducer()
         self.transport.attachProducer(self.reader)
-        self.reader.start(self.since, self.wanted)
+        self.reader.start(self.since, self.topics)
         self.ping.start(PING_S, now=False)
 
     def textMessageReceived(self, message: str) -> None:  # noqa: N802
@@ -205,7 +272,7 @@ class _Socket:
         if asked.op == "ping":
             self.reader.say("pong", {})
         elif asked.op == "subscribe":
-            self.reader.start(asked.since, Wanted.parse(asked.topics))
+            self.reader.start(asked.since, asked.topics)
         else:
             self.reader.say("error", {"detail": f"there is no op {asked.op!r}: subscribe, ping"})
 
@@ -215,6 +282,7 @@ class _Socket:
 
     def pongReceived(self, payload: bytes) -> None:  # noqa: N802
         """See `WebSocketProtocol`."""
+        self.unanswered = 0
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         """See `WebSocketProtocol`."""
@@ -225,15 +293,50 @@ class _Socket:
         if self.allowed:
             self.reader.stop()
 
-    def _end(self, code: int) -> None:
+    def _end(self, code: int, reason: str) -> None:
         """Say why, and be gone soon also where the client does not read it."""
         if self.closing is None:
             self.transport.detachProducer()
-            self.transport.loseConnection(code)
+            self.transport.loseConnection(code, reason)
             self.closing = self.stream.clock.callLater(CLOSE_S, self.wire.abortConnection)
 
     def _ping(self) -> None:
-        self.transport.ping()
+        self.unanswered += 1
+        if self.unanswered > MOST_UNANSWERED:
+            self.reader.stop()
+            self._end(GOING_AWAY, "no answer to pings")
+        elif self.closing is None:
+            self.transport.ping()
+
+
+class _SocketResource(WebSocketResource):
+    """Names our subprotocol where a client asks for it, as browsers insist on; Twisted's own knows
+    of none."""
+
+    def render_GET(self, request: Request) -> bytes | int:  # noqa: N802
+        """See `WebSocketResource`."""
+        offered = b",".join(request.requestHeaders.getRawHeaders(b"sec-websocket-protocol", []))
+        if SUBPROTOCOL not in [one.strip() for one in offered.split(b",")]:
+            return super().render_GET(request)
+        accepting: Any = _Accepting(request)
+        return super().render_GET(accepting)
+
+
+class _Accepting:
+    """A request, or what belongs to it, as it is; but what is written first to the transport of its
+    channel is the acceptance of a WebSocket, and gets one more header."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return _Accepting(found) if name in ("channel", "transport") else found
+
+    def write(self, data: bytes) -> None:
+        """Write the acceptance."""
+        header = b"\r\nSec-WebSocket-Protocol: " + SUBPROTOCOL + b"\r\n\r\n"
+        self._inner.write(data.replace(b"\r\n\r\n", header, 1))
 
 
 class _Asked(msgspec.Struct):
@@ -242,20 +345,23 @@ class _Asked(msgspec.Struct):
     since: int | None = None
 
 
-def _greeting(stream: EventStream, since: int | None) -> Iterator[Frame]:
-    bus = stream.audience.bus
-    data = {"server": "aliecs", "version": stream.version, "seq": bus.sequence, "protocol": 1}
-    come_to = bus.sequence if since is None else min(since, bus.sequence)
-    yield _frame(come_to, "hello", data)
-    if since is not None and since < bus.sequence:
-        oldest = next((event.sequence for event in bus.kept(since)), bus.sequence + 1)
-        if oldest > since + 1:
-            yield _frame(oldest - 1, "gap", {"after": since, "next": oldest})
+def _is_gone(bus: Bus, since: int) -> bool:
+    """Whether the bus does not keep all events after that one any more."""
+    if since >= bus.sequence:
+        return False
+    oldest = next((event.sequence for event in bus.kept(since)), bus.sequence + 1)
+    return oldest > since + 1
 
 
-def _frame(sequence: int, kind: str, data: dict[str, Any]) -> Frame:
+def _no_topic(names: Sequence[str]) -> str:
+    known = ", ".join(sorted(topic.rstrip(".") for topic in TOPICS))
+    return f"there is no topic {', '.join(names)[:200]}; there are {known}, and env:<id>"
+
+
+def _frame(sequence: int, kind: str, data: dict[str, Any], about: str = "") -> Frame:
     """A message of the stream itself: no event of the core, and without a place in the order."""
-    return Frame(sequence, "", "", msgspec.json.encode({"type": kind, "data": data}))
+    text = msgspec.json.encode({"type": kind, "id": about, "data": data})
+    return Frame(sequence, "", "", text)
 
 
 def _server_sent_event(frame: Frame) -> bytes:
@@ -268,9 +374,10 @@ def _web_socket_message(frame: Frame) -> bytes:
     return bytes(message)
 
 
-def _wanted(request: Request) -> Wanted:
-    """From `?topic=run&topic=env:36To8stsJty`."""
-    return Wanted.parse(arguments(request, "topic"))
+def _user_of(request: Request) -> str:
+    """Who listens, where that is known."""
+    caller: Caller | None = getattr(request, CALLER, None)
+    return caller.name if caller is not None else ""
 
 
 def _since(request: Request) -> int | None:

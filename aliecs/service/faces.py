@@ -17,6 +17,7 @@ from aliecs.api.audience import Audience
 from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
+from aliecs.api.listing import environments_reply
 from aliecs.api.manhole import Access as ManholeAccess
 from aliecs.api.manhole import manhole_factory
 from aliecs.api.metrics import Metrics
@@ -92,7 +93,12 @@ class Faces:
         """Open everything else, and write down the addresses."""
         control, extended = Control(core), ExtendedControl(core)
         await self._open_grpc(control, extended, access)
-        stream = EventStream(audience, self.reactor, version_text())
+        stream = EventStream(
+            audience,
+            self.reactor,
+            version_text(),
+            lambda: environments_reply(core, aliecs_v1_pb2.ListEnvironmentsRequest()),
+        )
         self._open_rest(Face(control, extended, stream, self.reactor, ready, metrics, access))
         self.stops.add("streams", stream.stop)
         self._open_manhole(core)
