@@ -27,6 +27,8 @@ from aliecs.daemon import (
     write_addresses,
 )
 from aliecs.errors import SettingsError, Unavailable
+from aliecs.infologger import InfoLogger
+from aliecs.log import levels_for
 from aliecs.settings.apricot import ApricotOptions, ApricotSettings
 
 ADDRESSES = "apricot.json"
@@ -73,6 +75,11 @@ class ApricotParts:
         ports = {"listenPort": settings.listen_port, "httpListenPort": settings.http_listen_port}
         check_ports(address, ports)
         folder = usable_folder(Path(settings.working_dir))
+        if settings.info_logger_socket:
+            levels = levels_for(verbose=settings.log_all_il and settings.verbose)
+            infologger = InfoLogger(settings.info_logger_socket, levels, "apricot")
+            infologger.start()
+            self._stops.add("InfoLogger", infologger.stop)
         service = self._open(folder, reactor)
         self._stops.add("configuration", service.stop)
         await service.start()

@@ -7,9 +7,10 @@ The real service with simulated hosts. First one environment goes through RESET,
 START_ACTIVITY and STOP_ACTIVITY while the clients listen to it: WebSockets, and server-sent events
 for every fourth. For each step: how long after a task's change the clients knew it (a client that
 hears each change for itself has the moment), the processor time of the core, for each change and
-client too, the clients' own, the longest time for which the core's reactor was held, and how many
-clients were cut off. Then other clients list environments, over gRPC and over REST, as fast as they
-are answered. The clients are processes of their own and share this machine with the core.
+client too, the clients' own, the longest time for which the core's reactor was held (on the wall,
+and of processor time: other programs may have had the rest), and how many clients were cut off.
+Then other clients list environments, over gRPC and over REST, as fast as they are answered. The
+clients are processes of their own and share this machine with the core.
 """
 
 from __future__ import annotations
@@ -95,10 +96,14 @@ def memory_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def longest_hold_ms(holds: Path, since: float) -> float:
-    """The longest time for which the reactor did nothing else, since a moment."""
-    found = [line.split() for line in holds.read_text().splitlines()]
-    return max((float(hold) for at, hold in found if float(at) >= since), default=0.0) * 1e3
+def longest_hold(holds: Path, since: float) -> str:
+    """The longest time for which the reactor did nothing else, since a moment, in milliseconds; and
+    the most processor time that it has used in one go."""
+    lines = [tuple(map(float, line.split())) for line in holds.read_text().splitlines()]
+    found = [(hold, used) for at, hold, used in lines if at >= since]
+    wall_s = max((hold for hold, _ in found), default=0.0)
+    used_s = max((used for _, used in found), default=0.0)
+    return f"{wall_s * 1e3:.0f}/{used_s * 1e3:.0f} ms"
 
 
 def changes(report: Any) -> dict[tuple[str, str, str], int]:
@@ -169,7 +174,7 @@ def listen(folder: Path, template: str, mark: str, core: int, control: Any, opti
     )
     print(
         f"{'step':16} {'wall':>7} {'changes':>8} {'median':>9} {'99 %':>9} {'worst':>9} "
-        f"{'core':>8} {'a change and client':>20} {'bytes a client':>15} {'hold':>8} "
+        f"{'core':>8} {'a change and client':>20} {'bytes a client':>15} {'hold':>10} "
         f"{'memory':>8} {'clients took':>13} {'cut off':>8}"
     )
     crowd.used_s(crowd.reports())
@@ -194,7 +199,7 @@ def listen(folder: Path, template: str, mark: str, core: int, control: Any, opti
             f"{event:16} {wall_s:5.1f} s {len(moments):>8} {share(counted, 0.5):>6} ms "
             f"{share(counted, 0.99):>6} ms {max(counted, default=0):>6} ms {core_s:>6.2f} s "
             f"{each_us:>17.3f} us {told_bytes / 1000:>12.0f} KB "
-            f"{longest_hold_ms(folder / 'holds', began):>5.0f} ms {memory_mb(core):>5.0f} MB "
+            f"{longest_hold(folder / 'holds', began):>10} {memory_mb(core):>5.0f} MB "
             f"{crowd.used_s(reports):>11.2f} s {sum(report['lost'] for report in reports):>8}",
             flush=True,
         )
@@ -227,7 +232,7 @@ def list_environments(
     print(f"{options.environments} environments of {options.tasks_each} tasks")
     print(
         f"{'asked':24} {'answers':>8} {'a second':>9} {'median':>9} {'99 %':>9} {'worst':>9} "
-        f"{'core, an answer':>16} {'hold':>8} {'clients took':>13}"
+        f"{'core, an answer':>16} {'hold':>10} {'clients took':>13}"
     )
     where = addresses(folder)
     for what in ("grpc-list", "grpc-one", "rest-list"):
@@ -250,7 +255,7 @@ def list_environments(
             f"{what:24} {answers:>8} {answers / options.seconds:>9.0f} "
             f"{share(counted, 0.5):>6} ms {share(counted, 0.99):>6} ms "
             f"{max(counted, default=0):>6} ms {core_s * 1e3 / max(1, answers):>13.2f} ms "
-            f"{longest_hold_ms(folder / 'holds', began):>5.0f} ms "
+            f"{longest_hold(folder / 'holds', began):>10} "
             f"{crowd.used_s(reports):>11.2f} s",
             flush=True,
         )

@@ -25,7 +25,10 @@ ROWS: list[list[str]] = [
     ["backend", "configuration", "repository", "executor"],
     ["access", "language", "occ"],
     ["event", "journal"],
-    ["settings", "interfaces", "errors", "log", "daemon", "garbage", "txgrpc", "tls", "protocol"],
+    [
+        *("settings", "interfaces", "errors", "log", "infologger", "daemon", "garbage"),
+        *("txgrpc", "tls", "protocol"),
+    ],
 ]
 LOWEST = frozenset(ROWS[-1])
 ROW_OF = {room: index for index, row in enumerate(ROWS) for room in row}

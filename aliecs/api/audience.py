@@ -28,7 +28,7 @@ LONGEST_WAIT_S = 0.25
 """For how long what has happened may be kept back so that more goes along."""
 SHARE = 4
 """For so many times as long as it took to make and send everything, nothing more is sent."""
-AT_ONCE = 64
+AT_ONCE = 32
 """Pieces that are handed to connections before everybody else has a turn: all their sockets are
 written to in the turn after that."""
 AGAIN_S = 0.005

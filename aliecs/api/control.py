@@ -84,7 +84,7 @@ class Control(RepositoryControl):
         return o2control_pb2.GetFrameworkInfoReply(
             frameworkId=core.backend.framework_id,
             environmentsCount=len(core.manager.environments()),
-            tasksCount=len(core.roster.tasks()),
+            tasksCount=core.roster.size,
             state=core.backend.state,
             hostsCount=len(core.backend.hosts()),
             instanceName=core.instance_name,

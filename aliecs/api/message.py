@@ -16,7 +16,6 @@ from aliecs.environment.operation import Operation, OperationState
 from aliecs.environment.result import NodeResult, StepResult
 from aliecs.interfaces import IIntegration
 from aliecs.language.declaration import Channel
-from aliecs.language.state import Status
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 from aliecs.task.pace import Pace
@@ -24,8 +23,6 @@ from aliecs.task.task import Task
 from aliecs.workflow.role import Role, TaskRole
 
 UNKNOWN = "UNKNOWN"
-COUNTED_AT_ONCE = 1_000
-"""Tasks that are counted before others may have a turn: less than a millisecond."""
 
 
 def short_task_info(task: Task, framework_id: str) -> o2control_pb2.ShortTaskInfo:
@@ -106,14 +103,9 @@ async def environment_info(
     budget: Budget | None = None,
 ) -> o2control_pb2.EnvironmentInfo:
     """An environment with its counters; with its tasks where asked for."""
-    tasks = environment.tasks()
-    hosts: set[str] = set()
-    active = 0
-    for begin in range(0, len(tasks), COUNTED_AT_ONCE):
-        some = tasks[begin : begin + COUNTED_AT_ONCE]
-        hosts.update([task.host for task in some])
-        active += sum(1 for task in some if task.status is Status.ACTIVE)
-        await pace.breathe()
+    # Many may ask at the same time, each for all environments.
+    await pace.breathe()
+    counts = await environment.census.take(pace)
     layers = environment.root.layers()
     info = o2control_pb2.EnvironmentInfo(
         id=environment.id,
@@ -127,19 +119,19 @@ async def environment_info(
         numberOfFlps=len(environment.list_variable("hosts")),
         includedDetectors=environment.detectors(),
         description=environment.info.description,
-        numberOfHosts=len(hosts),
+        numberOfHosts=counts.hosts,
         integratedServicesData=_integrations_data(
             integrations, environment.id, detailed_integrations
         ),
-        numberOfTasks=len(tasks),
+        numberOfTasks=counts.tasks,
         currentTransition=environment.current.value if environment.current is not None else "",
-        numberOfActiveTasks=active,
-        numberOfInactiveTasks=len(tasks) - active,
+        numberOfActiveTasks=counts.active,
+        numberOfInactiveTasks=counts.tasks - counts.active,
     )
     if budget is not None:
         budget.take(info)
     if with_tasks:
-        info.tasks.extend(await short_task_infos(tasks, framework_id, pace, budget))
+        info.tasks.extend(await short_task_infos(environment.tasks(), framework_id, pace, budget))
     return info
 
 

@@ -63,6 +63,8 @@ class ExecutorCommand:
     """Bound of the log of one output stream of a task."""
     log_bytes: int
     """Bound of the logs of all tasks of one host."""
+    infologger: str = ""
+    """Socket of InfoLogger's daemon; empty: none."""
 
     def host_directory(self, host: str) -> Path:
         """The sandbox of a host's executor."""
@@ -83,6 +85,7 @@ class ExecutorCommand:
             f"--recovery-timeout-s={self.recovery_timeout_s:g}",
             f"--stream-bytes={self.stream_bytes}",
             f"--total-bytes={self.log_bytes}",
+            f"--infologger={self.infologger}",
             f"--claim={CLAIM_DESCRIPTOR}",
             "--detach",
         ]

@@ -134,7 +134,8 @@ class LocalBackend:
     `hosts` are the embedded hosts; `directory` is the folder for everything here, made where it is
     missing. `recovery_timeout_s` is how long executors go on without a core, `shell` the shell of
     tasks, `shared_memory_cleaner` what an executor runs when it is asked to clean (empty: nothing).
-    `executor_command` is how an executor is started, `port_claims` where ports come from.
+    `executor_command` is how an executor is started, `port_claims` where ports come from,
+    `infologger` the socket of the daemon that executors tell their log to (empty: none).
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class LocalBackend:
         environment: Mapping[str, str] | None = None,
         stream_bytes: int = STREAM_BYTES,
         log_bytes: int = LOG_BYTES,
+        infologger: str = "",
     ) -> None:
         names = [host.name for host in hosts]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -173,6 +175,7 @@ class LocalBackend:
         self._environment = {k: v for k, v in inherited.items() if k not in _NOT_INHERITED}
         self._stream_bytes = stream_bytes
         self._log_bytes = log_bytes
+        self._infologger = infologger
         self._observer: ITaskObserver | None = None
         self._agents: dict[str, Agent] = {}
         """By agent id."""
@@ -274,6 +277,7 @@ class LocalBackend:
             recovery_timeout_s=self._recovery_timeout_s,
             stream_bytes=self._stream_bytes,
             log_bytes=self._log_bytes // max(1, len(self._definitions)),
+            infologger=self._infologger,
         )
         for definition in self._definitions:
             self._slices.append(self._port_claims.claim())

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from aliecs.configuration.inventory import SYSTEMS
+from aliecs.environment.census import Census
 from aliecs.environment.exclusion import Exclusions
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task, first_lines
@@ -92,9 +93,12 @@ class Environment:
     exclusions: Exclusions = field(init=False, factory=Exclusions)
     awaited_call: tuple[CallRole, int] | None = field(init=False, default=None)
     """The call into an outside service that is waited for, and since when (Unix milliseconds)."""
+    census: Census = field(init=False)
     _reaction: IDelayedCall | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
+        bus, roster = self.facilities.bus, self.facilities.roster
+        self.census = Census(self.tasks, lambda: (bus.sequence, roster.size))
         self.machine = Machine(self)
         self.log = environment_logger(self.id, lambda: self.run_number)
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from aliecs.errors import InvalidInput
 from aliecs.executor.start import MesosStart
+from aliecs.protocol.infologger import DAEMON
 from aliecs.protocol.local import process_start_time
 
 LOG_BYTES = 10 * 1024 * 1024
@@ -76,6 +77,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="DESCRIPTOR",
         help="an open descriptor that claims the ports of the host: it is kept as long as tasks may"
         " listen on them, also without a core",
+    )
+    parser.add_argument(
+        "--infologger",
+        default=DAEMON,
+        metavar="SOCKET",
+        help="socket of InfoLogger's daemon on this host, a path or @ and a name; empty: none"
+        " (default: %(default)s)",
     )
     parser.add_argument("--detach", action="store_true", help="leave the terminal and the parent")
     options = parser.parse_args(arguments)
@@ -210,10 +218,15 @@ def live(
     from aliecs.executor.agent import LocalTransport, Transport
     from aliecs.executor.executor import Executor, ExecutorSettings
     from aliecs.executor.mesos import AgentTransport
-    from aliecs.log import begin, make_observer
+    from aliecs.infologger import InfoLogger
+    from aliecs.log import begin, levels_for, make_observer
     from aliecs.protocol.local import Hello
 
     begin(make_observer(sys.stderr))
+    infologger = None
+    if options.infologger:
+        infologger = InfoLogger(options.infologger, levels_for(verbose=True), "executor")
+        infologger.start()
     log = Logger("aliecs.executor")
     transport: Transport
     if start is not None:
@@ -248,6 +261,8 @@ def live(
             await executor.run()
         except Exception:
             log.failure("the executor failed")
+        if infologger is not None:
+            infologger.stop()
         finished.callback(None)
         loop.stop()
 

@@ -17,6 +17,9 @@ LONGEST_MESSAGE = 1024
 DEFAULT_SOCKET = "@infoLoggerD"
 """Where the daemon listens: a name of Linux, not a file."""
 
+DAEMON = "@infoLoggerD"
+"""Where the daemon is unless somebody says otherwise."""
+
 OPERATIONS = 1
 DEVELOPERS = 11
 

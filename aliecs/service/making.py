@@ -19,7 +19,9 @@ from aliecs.backend.ports import PortClaims
 from aliecs.backend.simulated import SimulatedBackend, SimulatedHost
 from aliecs.environment.facilities import Options as EnvironmentOptions
 from aliecs.errors import NotFound
+from aliecs.infologger import InfoLogger
 from aliecs.interfaces import IConfigurationService, ITaskBackend, MemoryFunctions
+from aliecs.log import levels_for
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.settings.table import BY_NAME, Settings, fold
 from aliecs.settings.value import Host
@@ -68,6 +70,7 @@ def make_backend(
         identifiers=identifiers,
         stream_bytes=settings.task_log_stream_mb * MEGABYTE,
         log_bytes=settings.task_log_total_mb * MEGABYTE,
+        infologger=settings.info_logger_socket,
     )
 
 
@@ -104,6 +107,17 @@ def environment_options(settings: Settings, apricot: Mapping[str, str]) -> Envir
         clean_shared_memory=bool(settings.shm_cleaner),
         defaults=defaults,
     )
+
+
+def infologger_of(settings: Settings) -> InfoLogger | None:
+    """The one that the settings want, None where they name no daemon."""
+    if not settings.info_logger_socket:
+        return None
+    details = settings.log_all_il
+    levels = levels_for(
+        verbose=details and settings.verbose, very_verbose=details and settings.very_verbose
+    )
+    return InfoLogger(settings.info_logger_socket, levels)
 
 
 def endpoint_of(settings: Settings, key: str) -> str:

@@ -34,7 +34,6 @@ from aliecs.environment.manager import Manager
 from aliecs.environment.operation import Operations
 from aliecs.errors import AliecsError, Unavailable
 from aliecs.event.bus import Bus
-from aliecs.event.infologger import InfoLogger
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.kafka.sink import KafkaSink
 from aliecs.event.line import Lines
@@ -47,7 +46,13 @@ from aliecs.journal import Journal
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.repository.manager import Repositories
 from aliecs.service.faces import STOP_GRACE_S, Faces, product_version
-from aliecs.service.making import endpoint_of, environment_options, make_backend, runtime_memory
+from aliecs.service.making import (
+    endpoint_of,
+    environment_options,
+    infologger_of,
+    make_backend,
+    runtime_memory,
+)
 from aliecs.settings.layer import Layer, Sources, read_text
 from aliecs.settings.table import Settings
 from aliecs.task.host import Drains, Hosts
@@ -80,7 +85,7 @@ class CoreParts:
         await self._begin("configuration", configuration.start(), configuration.stop)
         settings = self.settings = await self._settings_of_tree(configuration)
         self._check_ports()
-        infologger = InfoLogger.of_settings(settings)
+        infologger = infologger_of(settings)
         if infologger is not None:
             infologger.start()
             self._stops.add("InfoLogger", infologger.stop)

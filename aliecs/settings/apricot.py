@@ -41,6 +41,14 @@ class ApricotSettings:
     log_format: str = setting(
         choice("text", "json"), "text", "`text` for people, `json` for one object per line"
     )
+    info_logger_socket: str = setting(
+        TEXT,
+        "@infoLoggerD",
+        "socket of InfoLogger's daemon on this host, a path or `@` and a name; empty: none",
+    )
+    log_all_il: bool = setting(
+        FLAG, False, "send details to InfoLogger too, as far as they are logged", key="logAllIL"
+    )
     trim_space_in_vars_from_consul_kv: bool = setting(
         FLAG,
         True,

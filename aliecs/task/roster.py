@@ -136,6 +136,11 @@ class Roster:
         """All tasks, oldest first."""
         return list(self._tasks.values())
 
+    @property
+    def size(self) -> int:
+        """How many tasks there are."""
+        return len(self._tasks)
+
     def task(self, task_id: str) -> Task | None:
         """The task of that id."""
         return self._tasks.get(task_id)

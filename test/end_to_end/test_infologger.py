@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from test.end_to_end.apricot import RunningApricot
 from test.end_to_end.core import RunningCore
-from test.event.test_infologger import Daemon
+from test.test_infologger import Daemon
 
 pytestmark = pytest.mark.end_to_end
 
@@ -18,11 +19,27 @@ def test_an_environment_in_infologger(tmp_path: Path) -> None:
     with RunningCore(tmp_path, settings={"infoLoggerSocket": address}) as core:
         environment = core.create("builtin/workflows/demo@main")
         number = core.control(environment.id, "START_ACTIVITY").currentRunNumber
-        lines = [daemon.line()]
-        while "START_ACTIVITY is done" not in lines[-1][15]:
+        lines: list[list[str]] = []
+        done: list[list[str]] = []
+        launched: list[list[str]] = []
+        # The executors have connections of their own.
+        while not (done and launched):
             lines.append(daemon.line())
+            done = [line for line in lines if "START_ACTIVITY is done" in line[15]]
+            launched = [line for line in lines if "launching task" in line[15]]
     daemon.close()
-    assert lines[-1][10:12] == [environment.id, str(number)]
+    assert done[0][10:12] == [environment.id, str(number)]
     assert {line[7] for line in lines} == {"ECS"}
-    assert all(line[8].startswith("core/") for line in lines)
-    assert lines[-1][8] == "core/env"
+    assert {line[8].partition("/")[0] for line in lines} == {"core", "executor"}
+    assert done[0][8] == "core/env"
+    assert launched[0][8] == "executor/executor"
+
+
+def test_a_configuration_service_in_infologger(tmp_path: Path) -> None:
+    address = str(tmp_path / "infologger")
+    daemon = Daemon(address)
+    with RunningApricot(tmp_path, variables={"INFOLOGGERSOCKET": address}):
+        line = daemon.line()
+    daemon.close()
+    assert line[7] == "ECS"
+    assert line[8].startswith("apricot/")

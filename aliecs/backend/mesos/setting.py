@@ -8,6 +8,7 @@ from pathlib import Path
 from aliecs.backend.mesos.address import parse_masters
 from aliecs.backend.mesos.option import ExecutorOptions, MesosOptions
 from aliecs.errors import SettingsError
+from aliecs.protocol.infologger import DAEMON
 from aliecs.settings.table import Settings
 
 MEGABYTE = 1024 * 1024
@@ -60,13 +61,15 @@ def _executor(settings: Settings) -> ExecutorOptions:
 
 def _command(settings: Settings) -> tuple[str, ...]:
     """The command of our own executor, with what the settings say about tasks."""
-    cleaner = shlex.join(settings.shm_cleaner)
+    cleaner, daemon = shlex.join(settings.shm_cleaner), settings.info_logger_socket
     return (
         *settings.executor_command,
         f"--shell={settings.executor_shell}",
         *([f"--shm-cleaner={cleaner}"] if cleaner else []),
         f"--stream-bytes={settings.task_log_stream_mb * MEGABYTE}",
         f"--total-bytes={settings.task_log_total_mb * MEGABYTE}",
+        # Executors of before know nothing of it, and need not.
+        *([f"--infologger={daemon}"] if daemon != DAEMON else []),
     )
 
 

@@ -1,4 +1,4 @@
-"""The core's log, also for InfoLogger: to the daemon on this host, where there is one.
+"""The log of a program, also for InfoLogger: to the daemon on this host, where there is one.
 
 An observer of the log makes lines of what is logged and puts them into a bounded queue; a thread of
 its own brings them to the daemon's socket. Where the daemon is away, or does not read, the oldest
@@ -32,7 +32,6 @@ from aliecs.protocol.infologger import (
     InfoLoggerLine,
     socket_address,
 )
-from aliecs.settings.table import Settings
 
 BOUND = 10_000
 """Lines that wait for the daemon."""
@@ -69,17 +68,6 @@ class InfoLogger:
     _thread: threading.Thread | None = field(init=False, default=None)
     _host: str = field(init=False, factory=lambda: socket.gethostname().partition(".")[0])
     _user: str = field(init=False, factory=lambda: _user_name())
-
-    @classmethod
-    def of_settings(cls, settings: Settings) -> InfoLogger | None:
-        """The one that the settings want, None where they name no daemon."""
-        if not settings.info_logger_socket:
-            return None
-        details = settings.log_all_il
-        levels = levels_for(
-            verbose=details and settings.verbose, very_verbose=details and settings.very_verbose
-        )
-        return cls(settings.info_logger_socket, levels)
 
     def start(self) -> None:
         """Begin to listen to the log."""

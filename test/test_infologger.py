@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -12,33 +13,39 @@ from uuid import uuid4
 import pytest
 from twisted.logger import Logger, LogLevel
 
-from aliecs.event import infologger as module
-from aliecs.event.infologger import InfoLogger, facility_of
+from aliecs import infologger as module
+from aliecs.infologger import InfoLogger, facility_of
 from aliecs.log import environment_logger
 from aliecs.protocol.infologger import InfoLoggerLine, socket_address
 
 
 class Daemon:
-    """What listens: gives the lines that arrived."""
+    """What listens, to any number of programs: gives the lines that arrived."""
 
     def __init__(self, address: str) -> None:
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listening.bind(socket_address(address))
         self._listening.listen()
         self._listening.settimeout(10.0)
-        self._connection: socket.socket | None = None
-        self._data = b""
+        self._connections: dict[socket.socket, bytes] = {}
+        self._lines: list[bytes] = []
 
     def line(self) -> list[str]:
         """The fields of the next one."""
-        while b"\n" not in self._data:
-            if self._connection is None:
-                self._connection, _ = self._listening.accept()
-                self._connection.settimeout(10.0)
-            data = self._connection.recv(65536)
-            assert data, "the connection ended"
-            self._data += data
-        line, _, self._data = self._data.partition(b"\n")
+        while not self._lines:
+            ready, _, _ = select.select([self._listening, *self._connections], (), (), 10.0)
+            assert ready, "nothing arrives"
+            for one in ready:
+                if one is self._listening:
+                    self._connections[one.accept()[0]] = b""
+                elif data := one.recv(65536):
+                    *lines, rest = (self._connections[one] + data).split(b"\n")
+                    self._lines += lines
+                    self._connections[one] = rest
+                else:
+                    del self._connections[one]
+                    one.close()
+        line = self._lines.pop(0)
         version, *fields = line.decode().split("#", 16)
         assert version == "*1.4"
         assert len(fields) == 16
@@ -46,8 +53,8 @@ class Daemon:
 
     def close(self) -> None:
         self._listening.close()
-        if self._connection is not None:
-            self._connection.close()
+        for connection in self._connections:
+            connection.close()
 
 
 @pytest.fixture(params=["file", "name"])
