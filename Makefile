@@ -40,7 +40,8 @@ unit: $(TEST_STAMP)
 fuzz: $(TEST_STAMP)
 	$(BIN)/python -m test.fuzz --seconds $(SECONDS_OF_FUZZ)
 	ALIECS_REQUESTS_BY_CHANCE=$(REQUESTS_BY_CHANCE) \
-		$(BIN)/python -m pytest test/end_to_end/test_rest_by_chance.py
+		$(BIN)/python -m pytest test/end_to_end/test_rest_by_chance.py \
+		test/end_to_end/test_grpc_by_chance.py
 
 # The editable install in its "compat" form: the plain one hides the twistd plugin.
 $(STAMP): setup.cfg pyproject.toml
@@ -57,8 +58,8 @@ $(TEST_STAMP): $(STAMP)
 	@touch $@
 
 # What many environments in one core leave behind; what tasks cost, simulated ones and real ones, in
-# the core and in an executor; what placement, loading, configuration and expressions cost, and
-# what events do with Kafka.
+# the core and in an executor; what placement, loading, configuration and expressions cost, what
+# events do with Kafka, and what many clients cost.
 bench: $(TEST_STAMP) test-tools
 	$(BIN)/python -m bench.twenty_environments
 	$(BIN)/python -m bench.large_environment --tasks 1000
@@ -72,6 +73,7 @@ bench: $(TEST_STAMP) test-tools
 	$(BIN)/python bench/configuration.py
 	$(BIN)/python -m bench.expressions
 	$(BIN)/python -m bench.kafka
+	$(BIN)/python -m bench.subscribers
 
 # The executor as one file, for agents that fetch it: it needs nothing but Python on its host, the
 # same version as here.

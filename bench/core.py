@@ -24,10 +24,10 @@ START_DEADLINE_S = 30.0
 
 @contextmanager
 def running_core(
-    folder: Path, mark: str, hosts: Sequence[Any], **settings: Any
+    folder: Path, mark: str, hosts: Sequence[Any], holds: Path | None = None, **settings: Any
 ) -> Iterator[tuple[int, Any]]:
     """The service in a folder of its own, which all its processes carry the mark of: its process
-    id, and a stub of the control API."""
+    id, and a stub of the control API. With `holds` it writes there when its reactor was held."""
     working_dir = folder / "core"
     written = {
         "coreWorkingDir": str(working_dir),
@@ -45,10 +45,17 @@ def running_core(
     }
     (folder / "settings.yaml").write_text(json.dumps(written))
     command = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "--reactor=asyncio"]
-    command += ["aliecs", "--config", str(folder / "settings.yaml")]
+    command += ["aliecs"]
+    if holds is not None:
+        command = [sys.executable, "-m", "bench.watched", str(holds)]
+    command += ["--config", str(folder / "settings.yaml")]
     with (folder / "core.log").open("wb") as log:
         core = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, env={**os.environ, MARK: mark}
+            command,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), MARK: mark},
         )
     try:
         said = working_dir / "core.json"
@@ -57,7 +64,7 @@ def running_core(
             if core.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"the core did not start:\n{(folder / 'core.log').read_text()}")
             time.sleep(0.05)
-        with BlockingChannel(json.loads(said.read_text())["grpc"]) as channel:
+        with BlockingChannel(addresses(folder)["grpc"]) as channel:
             control = Stub(channel, o2control_pb2.DESCRIPTOR.services_by_name["Control"])
             yield core.pid, control
             control.Teardown(
@@ -68,6 +75,12 @@ def running_core(
         for pid in processes(mark):
             os.kill(pid, signal.SIGKILL)
         core.wait()
+
+
+def addresses(folder: Path) -> dict[str, str]:
+    """Where a core that runs in a folder can be reached."""
+    said: dict[str, str] = json.loads((folder / "core" / "core.json").read_text())
+    return said
 
 
 def processes(mark: str) -> list[int]:

@@ -4,13 +4,15 @@
 
 Consul comes from Debian's own packages, without root: the machine's package sources, with the suite
 that has Consul, in a folder of their own. The Kafka broker is a set of Java archives that Maven
-fetches; it runs on the machine's own Java. What cannot be had is told in one line and is not
-tested; nothing else depends on it. The folder is `ALIECS_TEST_TOOLS`, or
-`~/.cache/aliecs-test-tools`.
+fetches; it runs on the machine's own Java. The gRPC libraries of the reference's graphical
+interface come from npm, as `test/grpc_js` names them, for the machine's own Node. What cannot be
+had is told in one line and is not tested; nothing else depends on it. The folder is
+`ALIECS_TEST_TOOLS`, or `~/.cache/aliecs-test-tools`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -45,6 +47,9 @@ _KAFKA_PROJECT = f"""\
   </dependencies>
 </project>
 """
+GRPC_JS = Path(__file__).parent / "grpc_js"
+"""Which libraries of JavaScript, in which versions."""
+
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 
 _SOURCES = Path("/etc/apt")
@@ -101,6 +106,38 @@ def fetch_kafka() -> None:
         target = folder() / f"kafka-{KAFKA}"
         shutil.rmtree(target, ignore_errors=True)
         (work / "archives").rename(target)
+
+
+def grpc_js() -> Path | None:
+    """The folder with the gRPC client in JavaScript and its libraries, None where there are none or
+    no Node runs them."""
+    fetched = folder() / f"grpc_js-{_digest(GRPC_JS)}"
+    return fetched if fetched.is_dir() and shutil.which("node") else None
+
+
+def fetch_grpc_js() -> None:
+    """Fetch the libraries. Raises `OSError` or `subprocess.SubprocessError` where that cannot
+    be."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise OSError(f"there is no program {program}")
+    folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder()) as name:
+        work = Path(name) / "libraries"
+        work.mkdir()
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(GRPC_JS / file, work)
+        # Nothing of what is fetched may run anything while it is installed.
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        _run(["npm", "ci", *quiet], work, dict(os.environ))
+        target = folder() / f"grpc_js-{_digest(GRPC_JS)}"
+        shutil.rmtree(target, ignore_errors=True)
+        work.rename(target)
+
+
+def _digest(place: Path) -> str:
+    """What libraries are asked for, in a few letters: others are fetched anew."""
+    return hashlib.sha256((place / "package-lock.json").read_bytes()).hexdigest()[:12]
 
 
 def _run(command: list[str], work: Path, environment: dict[str, str]) -> None:
@@ -167,6 +204,7 @@ def main() -> int:
     """Fetch what is missing; always 0, since what cannot be had is only not tested."""
     _obtain("Consul", consul, fetch_consul)
     _obtain("Kafka", kafka, fetch_kafka)
+    _obtain("gRPC for JavaScript", grpc_js, fetch_grpc_js)
     return 0
 
 

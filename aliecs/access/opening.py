@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import define, field
 
@@ -38,6 +40,23 @@ class Access:
     """No security is configured."""
     public_url: str
     _watched: list[Callable[[], object]] = field(factory=list)
+
+    def is_own_name(self, host: str) -> bool:
+        """True for what may stand before a port that only this machine can reach: an address, this
+        machine's own name, or that of `publicUrl`."""
+        if not host or host == urlsplit(self.public_url).netloc:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in ("localhost", socket.gethostname().lower()):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
 
     def refresh(self) -> None:
         """Look whether a file changed; to be called every few seconds."""

@@ -26,7 +26,7 @@ from aliecs.configuration.wire import (
     query_message,
 )
 from aliecs.errors import AliecsError, DeadlineExceeded, Exhausted, InvalidInput, NotFound
-from aliecs.interfaces import IConfigurationService, PayloadImport
+from aliecs.interfaces import IConfigurationService, PayloadImport, Role
 from aliecs.protocol import aliecs_v1_configuration_pb2 as extended_pb2
 from aliecs.protocol.protos import apricot_pb2
 from aliecs.txgrpc.route import ServerCall
@@ -41,6 +41,13 @@ T = TypeVar("T")
 
 _log = Logger()
 
+MayChange = Callable[[ServerCall, Role], Awaitable[None]]
+"""Raises `Unauthenticated` or `Forbidden` for a caller who has less than that role."""
+
+
+async def may_all(call: ServerCall, role: Role) -> None:
+    """Everybody may change everything, as in the reference."""
+
 
 @define(eq=False)
 class _Face:
@@ -49,6 +56,8 @@ class _Face:
     service: IConfigurationService
     clock: IReactorTime
     deadline_s: float = field(default=DEADLINE_S, kw_only=True)
+    may_change: MayChange = field(default=may_all, kw_only=True)
+    """Asked before anything is changed."""
 
     async def _in_time(self, call: ServerCall, asked: Awaitable[T]) -> T:
         """What the service answers. Raises `DeadlineExceeded`; any other error leaves its code for
@@ -92,6 +101,7 @@ class Apricot(_Face):
         self, request: apricot_pb2.Empty, call: ServerCall
     ) -> apricot_pb2.RunNumberResponse:
         """The next run number."""
+        await self.may_change(call, Role.ADMIN)
         number = await self._ask(call, self.service.new_run_number())
         return apricot_pb2.RunNumberResponse(runNumber=number)
 
@@ -218,6 +228,7 @@ class Apricot(_Face):
         self, request: apricot_pb2.SetRuntimeEntryRequest, call: ServerCall
     ) -> apricot_pb2.Empty:
         """Set a runtime entry."""
+        await self.may_change(call, Role.ADMIN)
         await self._ask(
             call, self.service.runtime_set(request.component, request.key, request.value)
         )
@@ -292,6 +303,7 @@ class Apricot(_Face):
         self, request: apricot_pb2.ImportComponentConfigurationRequest, call: ServerCall
     ) -> apricot_pb2.ImportComponentConfigurationResponse:
         """Set a payload. What was there is kept in the history."""
+        await self.may_change(call, Role.GLOBAL)
         if not request.HasField("query"):
             raise InvalidInput("bad request received: an import needs a query")
         order = PayloadImport(
@@ -322,6 +334,7 @@ class ExtendedConfiguration(_Face):
         self, request: extended_pb2.ImportPayloadRequest, call: ServerCall
     ) -> extended_pb2.ImportPayloadReply:
         """Set a payload, or only say what that would change."""
+        await self.may_change(call, Role.GLOBAL)
         order = PayloadImport(
             path=request.path,
             payload=request.payload,
@@ -360,6 +373,7 @@ class ExtendedConfiguration(_Face):
         self, request: extended_pb2.DeletePayloadRequest, call: ServerCall
     ) -> extended_pb2.DeletePayloadReply:
         """Remove a payload."""
+        await self.may_change(call, Role.GLOBAL)
         await self._in_time(
             call,
             self.service.delete_payload(request.path, request.user or call.peer, request.comment),

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 
-from aliecs.api.apricot import Apricot, ExtendedConfiguration
+from aliecs.api.apricot import Apricot, ExtendedConfiguration, MayChange, may_all
 from aliecs.api.apricot_http import ApricotHttp
 from aliecs.configuration.wire import APRICOT, EXTENDED
 from aliecs.errors import Unavailable
@@ -20,15 +20,20 @@ Stop = Callable[[], "Awaitable[None] | None"]
 
 
 async def open_grpc(
-    service: IConfigurationService, reactor: Any, address: str, port: int, setting: str
+    service: IConfigurationService,
+    reactor: Any,
+    address: str,
+    port: int,
+    setting: str,
+    may_change: MayChange = may_all,
 ) -> tuple[int, Stop]:
-    """Serve `service` over gRPC on a port (0: any free one). Gives the port and what closes it;
-    raises `Unavailable`, naming the setting."""
+    """Serve `service` over gRPC on a port (0: any free one) to all who `may_change` it or read.
+    Gives the port and what closes it; raises `Unavailable`, naming the setting."""
     server = Server(
         f"{address}:{port}",
         [
-            (APRICOT, Apricot(service, reactor)),
-            (EXTENDED, ExtendedConfiguration(service, reactor)),
+            (APRICOT, Apricot(service, reactor, may_change=may_change)),
+            (EXTENDED, ExtendedConfiguration(service, reactor, may_change=may_change)),
         ],
     )
     try:

@@ -26,7 +26,9 @@ from twisted.internet.task import LoopingCall
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from aliecs.api.audience import Audience
 from aliecs.api.core import Core
+from aliecs.api.scheduler_metrics import scheduler_metrics
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.measurement import Distribution, Measurements
 
@@ -85,9 +87,12 @@ class Metrics(Collector):
     core: Core
     measurements: Measurements
     delay: ReactorDelay
+    audience: Audience
     queues: Mapping[str, Callable[[], int]]
     couriers: Mapping[str, Courier] = field(factory=dict)
     """What brings things to Kafka, by what it brings."""
+    summaries: bool = False
+    by_resource: bool = False
     registry: CollectorRegistry = field(init=False, factory=lambda: CollectorRegistry())
 
     def __attrs_post_init__(self) -> None:
@@ -108,7 +113,8 @@ class Metrics(Collector):
         yield from self._durations()
         yield from self._queues()
         yield from self._kafka()
-        yield from self._scheduler()
+        traffic, wanted = self.core.backend.traffic, self.summaries
+        yield from scheduler_metrics(traffic, self.measurements, wanted, self.by_resource)
 
     def _state(self) -> Iterator[Metric]:
         core = self.core
@@ -159,13 +165,26 @@ class Metrics(Collector):
     def _queues(self) -> Iterator[Metric]:
         lengths: dict[tuple[str, ...], float]
         lengths = {(name,): float(length()) for name, length in self.queues.items()}
-        readers = self.core.bus.subscriptions
-        lengths[("readers",)] = float(sum(reader.waiting for reader in readers))
+        subscriptions = self.core.bus.subscriptions
+        lengths[("automatic_environments",)] = float(sum(one.waiting for one in subscriptions))
         for name, courier in self.couriers.items():
             lengths[(name,)] = float(courier.queued)
         yield _gauge("aliecs_queue_length", "What waits, by queue", lengths, "queue")
-        number: Values = {(): float(len(readers))}
+        number: Values = {(): float(self.audience.listeners)}
         yield _gauge("aliecs_event_readers", "Who reads the event stream", number)
+        together, slowest = self.audience.waiting()
+        waiting: Values = {("all",): float(together), ("slowest",): float(slowest)}
+        yield _gauge(
+            "aliecs_event_waiting_bytes",
+            "What readers of the event stream were not sent yet, of all and of the slowest",
+            waiting,
+            "readers",
+        )
+        cut_off = CounterMetricFamily(
+            "aliecs_event_readers_cut_off", "Readers of the event stream that did not read"
+        )
+        cut_off.add_metric([], self.audience.cut_off)
+        yield cut_off
 
     def _kafka(self) -> Iterator[Metric]:
         if not self.couriers:
@@ -191,16 +210,6 @@ class Metrics(Collector):
         ):
             by_name: Values = {(n,): float(v) for (n, _), v in zip(couriers, values, strict=True)}
             yield _gauge(f"aliecs_kafka_{name}", text, by_name, "what")
-
-    def _scheduler(self) -> Iterator[Metric]:
-        """What the reference's scheduler counts and this core knows too, under its names."""
-        for name, text, count in (
-            ("launched", "Tasks launched", self.measurements.tasks_launched),
-            ("finished", "Tasks that ended by themselves", self.measurements.tasks_finished),
-        ):
-            counter = CounterMetricFamily(f"o2control_scheduler_tasks_{name}", text)
-            counter.add_metric([], count)
-            yield counter
 
 
 class TextResource(Resource):

@@ -23,6 +23,7 @@ from aliecs.api.metrics import (
 from aliecs.api.site import QuietSite
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.line import Lines
+from aliecs.event.timing import Timings
 from aliecs.settings.table import Settings
 
 LONGEST_BODY = 1024
@@ -63,6 +64,8 @@ class MetricsFaces:
                 text=settings.metrics_endpoint,
             )
             return
+        for courier in self.metrics.couriers.values():
+            courier.timings = Timings()
         port, name = endpoint
         lines = TextResource(self._take_lines, b"text/plain; charset=utf-8")
         self._listen(
@@ -95,6 +98,8 @@ class MetricsFaces:
     def _take_lines(self) -> bytes:
         for courier in self.metrics.couriers.values():
             self._count(courier)
+            for timing in courier.timings.take() if courier.timings is not None else ():
+                self.lines.put(timing)
         return self.lines.take()
 
     def _count(self, courier: Courier) -> None:

@@ -72,8 +72,12 @@ def is_foreign(request: Request) -> bool:
     origin = request.getHeader(b"origin")
     if not origin:
         return False
-    host = (request.getHeader(b"host") or b"").decode("ascii", "replace")
-    return urlsplit(origin.decode("ascii", "replace")).netloc != host
+    return urlsplit(origin.decode("ascii", "replace")).netloc != host_of(request)
+
+
+def host_of(request: Request) -> str:
+    """The name, and the port where there is one, that the client calls us by."""
+    return (request.getHeader(b"host") or b"").decode("ascii", "replace")
 
 
 def path_of(request: Request) -> str:

@@ -2,150 +2,204 @@
 
 A frame is `{"seq", "time", "type", "id", "data"}`; the first is `hello`. A client that was cut off
 says after which `seq` it wants to go on (`?since=`, the header `Last-Event-ID`, or a subscribe
-message) and gets what the bus still keeps, or is told with `gap` that some of it is gone. A client
-that does not read is cut off: its queue is bounded.
+message) and gets what the bus still keeps. Where some of it is gone, it gets `gap`, a `snapshot` of
+each environment, and what comes after that. Who is sent what, and when, is in `audience`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 from twisted.web.websocket import WebSocketResource, WebSocketTransport
+from wsproto import ConnectionType
+from wsproto.connection import Connection
+from wsproto.events import TextMessage
 from zope.interface import implementer
 
-from aliecs.errors import Exhausted
-from aliecs.event.bus import Bus, Subscription
-from aliecs.event.record import Event
+from aliecs.api.audience import TOPICS, Audience, Listener, Wanted
+from aliecs.api.frame import Encoding, Frame
+from aliecs.api.mapping import to_value
+from aliecs.api.request import CALLER, arguments
+from aliecs.event.bus import Bus
+from aliecs.interfaces import Caller
+from aliecs.protocol import aliecs_v1_pb2
 
+SUBPROTOCOL = b"aliecs.v1.json"
 PING_S = 20.0
+MOST_UNANSWERED = 3
+"""Pings in a row after which a client is taken for gone."""
+CLOSE_S = 5.0
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 POLICY_VIOLATION = 1008
 LONGEST_MESSAGE = 4096
-BOUND = 10_000
 
 
 @define(eq=False)
 class EventStream:
-    """Makes streams for clients."""
+    """Makes streams for clients. `snapshot` gives all environments as they are."""
 
-    bus: Bus
+    audience: Audience
     clock: IReactorTime
     version: str
+    snapshot: Callable[[], Awaitable[aliecs_v1_pb2.ListEnvironmentsReply]]
     _open: set[_Reader] = field(init=False, factory=set)
 
     def web_socket(self) -> WebSocketResource:
         """The resource that upgrades a request."""
-        return WebSocketResource(_SocketFactory(self))
+        return _SocketResource(_SocketFactory(self))
 
     def serve_events(self, request: Request) -> Deferred[bytes]:
         """Answer a request with server-sent events. Fires at the end of the stream; cancelled, as
         klein does when the client goes away, it ends it."""
         request.setHeader(b"Content-Type", b"text/event-stream")
         request.setHeader(b"Cache-Control", b"no-store")
-        reader = _Reader(self, lambda frame, seq: _write_event(request, frame, seq))
-        over: Deferred[bytes] = Deferred(lambda _: reader.stop())
+        reader = _Reader(self, _user_of(request), _server_sent_event, request.write)
+        # A line that says nothing keeps a proxy from ending what it takes for idle.
+        alive = LoopingCall(request.write, b": alive\n\n")
+        alive.clock = self.clock
 
-        def end(code: int) -> None:
+        def stop(over: Deferred[bytes]) -> None:
+            alive.stop()
+            reader.stop()
+
+        over: Deferred[bytes] = Deferred(stop)
+
+        def end(code: int, reason: str) -> None:
+            alive.stop()
             request.unregisterProducer()
-            if not over.called:
+            if code == TRY_AGAIN_LATER:
+                # It would not read the end either.
+                cast(Any, request).channel.transport.abortConnection()
+            elif not over.called:
                 over.callback(b"")
 
         reader.on_end = end
         request.registerProducer(reader, True)
-        reader.start(_since(request), frozenset())
+        reader.start(_since(request), arguments(request, "topic"))
+        alive.start(PING_S, now=False)
         return over
 
     def kept(self, environment_id: str, since: int) -> bytes:
         """The events of an environment after that one which the bus still has, as JSON."""
-        kept = list(self.bus.kept(since))
-        oldest = kept[0].sequence if kept else self.bus.sequence + 1
+        bus = self.audience.bus
+        kept = list(bus.kept(since))
+        oldest = kept[0].sequence if kept else bus.sequence + 1
         mine = [event.json() for event in kept if event.environment_id == environment_id]
         gap = b"true" if oldest > since + 1 else b"false"
-        return b'{"events":[%s],"seq":%d,"gap":%s}' % (b",".join(mine), self.bus.sequence, gap)
+        return b'{"events":[%s],"seq":%d,"gap":%s}' % (b",".join(mine), bus.sequence, gap)
 
     def stop(self) -> None:
         """End every stream."""
         for reader in tuple(self._open):
             reader.stop()
-            reader.on_end(GOING_AWAY)
+            reader.on_end(GOING_AWAY, "")
 
 
 @implementer(IPushProducer)
 @define(eq=False, repr=False)
 class _Reader:
-    """One client: reads its subscription and sends frames while the client takes them."""
+    """One client of the stream, and what it has asked for last."""
 
     stream: EventStream
-    send: Callable[[bytes, int], None]
-    on_end: Callable[[int], None] = lambda code: None
-    _subscription: Subscription | None = None
-    _reading: Deferred[None] | None = None
-    _paused: Deferred[None] | None = None
+    user: str
+    encoding: Encoding
+    write: Callable[[bytes], None]
+    on_end: Callable[[int, str], None] = lambda code, reason: None
+    _listener: Listener | None = None
+    _paused: bool = False
     _log: Logger = field(factory=Logger)
 
-    def start(self, since: int | None, topics: frozenset[str]) -> None:
+    def start(self, since: int | None, topics: Sequence[str]) -> None:
         """Begin, or begin anew with other topics."""
-        self._close()
-        bus = self.stream.bus
-        self.stream._open.add(self)
-        self.send(_hello(self.stream), bus.sequence)
-        if since is not None and since < bus.sequence:
-            oldest = next((event.sequence for event in bus.kept(since)), bus.sequence + 1)
-            if oldest > since + 1:
-                self.send(_frame("gap", {"after": since, "next": oldest}), oldest - 1)
-        self._subscription = bus.subscribe(lambda event: _wanted(event, topics), since, BOUND)
-        self._reading = Deferred.fromCoroutine(self._read(self._subscription))
+        stream, bus = self.stream, self.stream.audience.bus
+        wanted = Wanted.parse(topics)
+        listener = Listener(wanted, self.encoding, self.write, self._cut_off, self._paused)
+        if self._listener is None:
+            kind = "hello"
+            data: dict[str, Any] = {
+                "server": "aliecs",
+                "version": stream.version,
+                "seq": bus.sequence,
+                "user": self.user,
+                "protocol": 1,
+            }
+        else:
+            stream.audience.leave(self._listener)
+            listener.take_over(self._listener)
+            kind, data = "subscribed", {"topics": list(topics), "seq": bus.sequence}
+        self._listener = listener
+        stream._open.add(self)
+        come_to = bus.sequence if since is None else min(since, bus.sequence)
+        first = [_frame(come_to, kind, data)]
+        if unknown := Wanted.unknown(topics):
+            first.append(_frame(come_to, "error", {"detail": _no_topic(unknown)}))
+        if since is not None and _is_gone(bus, since):
+            # Half of what was missed is no use beside the state that it led to.
+            gap = {"after": since, "next": bus.sequence + 1}
+            first.append(_frame(bus.sequence, "gap", gap))
+            stream.audience.join(listener, first, None)
+            Deferred.fromCoroutine(self._show_state(listener))
+        else:
+            stream.audience.join(listener, first, since)
+
+    async def _show_state(self, listener: Listener) -> None:
+        """Tell a client how everything is that it wants to know of."""
+        audience = self.stream.audience
+        try:
+            reply = await self.stream.snapshot()
+        except Exception:
+            self._log.failure("a client of the event stream is told of no state")
+            return
+        for environment in reply.environments:
+            if listener is self._listener and listener.wanted.includes_state(environment.id):
+                data = to_value(environment)
+                frame = _frame(audience.bus.sequence, "snapshot", data, environment.id)
+                audience.say(listener, frame)
+
+    def say(self, kind: str, data: dict[str, Any]) -> None:
+        """Answer the client, after what waits for it."""
+        if self._listener is not None:
+            self.stream.audience.say(
+                self._listener, _frame(self.stream.audience.bus.sequence, kind, data)
+            )
 
     def stop(self) -> None:
         """The client is gone, or the core ends."""
         self.stream._open.discard(self)
-        self._close()
+        if self._listener is not None:
+            self.stream.audience.leave(self._listener)
+            self._listener = None
 
-    def _close(self) -> None:
-        if self._subscription is not None:
-            self._subscription.close()
-        if self._reading is not None:
-            self._reading.cancel()
-        self._subscription = self._reading = None
-
-    async def _read(self, subscription: Subscription) -> None:
-        try:
-            while (event := await subscription.next()) is not None:
-                if self._paused is not None:
-                    await self._paused
-                self.send(event.json(), event.sequence)
-        except CancelledError:
-            return
-        except Exhausted as slow:
-            self._log.info("an event stream is cut off: {reason}", reason=slow.message)
-            self.on_end(TRY_AGAIN_LATER)
-        except Exception:
-            self._log.failure("an event stream broke")
-            self.on_end(1011)
+    def _cut_off(self) -> None:
+        self._log.info("a client of the event stream does not read and is cut off")
+        self.stop()
+        self.on_end(TRY_AGAIN_LATER, "the client does not read")
 
     # IPushProducer: the transport says when the client does not read.
 
     def pauseProducing(self) -> None:  # noqa: N802
         """See `IPushProducer`."""
-        if self._paused is None:
-            self._paused = Deferred()
+        self._paused = True
+        if self._listener is not None:
+            self._listener.paused = True
 
     def resumeProducing(self) -> None:  # noqa: N802
         """See `IPushProducer`."""
-        if self._paused is not None:
-            paused, self._paused = self._paused, None
-            paused.callback(None)
+        self._paused = False
+        if self._listener is not None:
+            self._listener.paused = False
+            self.stream.audience.serve(self._listener)
 
     def stopProducing(self) -> None:  # noqa: N802
         """See `IPushProducer`."""
@@ -158,18 +212,33 @@ class _SocketFactory:
 
     def buildProtocol(self, request: Request) -> _Socket:  # noqa: N802
         """See `WebSocketServerFactory`."""
-        return _Socket(self.stream, _since(request), _same_origin(request))
+        topics = arguments(request, "topic")
+        allowed = _same_origin(request)
+        return _Socket(self.stream, _user_of(request), _since(request), topics, allowed)
 
 
 class _Socket:
     """One WebSocket."""
 
-    def __init__(self, stream: EventStream, since: int | None, allowed: bool) -> None:
+    def __init__(
+        self,
+        stream: EventStream,
+        user: str,
+        since: int | None,
+        topics: Sequence[str],
+        allowed: bool,
+    ) -> None:
         self.stream = stream
+        self.user = user
         self.since = since
+        self.topics = topics
         self.allowed = allowed
-        self.transport: WebSocketTransport
+        self.unanswered = 0
+        # Its interface does not say that a reason can be given with the code of an end.
+        self.transport: Any
         self.reader: _Reader
+        self.wire: Any
+        self.closing: IDelayedCall | None = None
         self.ping = LoopingCall(self._ping)
         self.ping.clock = stream.clock
 
@@ -182,15 +251,15 @@ class _Socket:
         if not self.allowed:
             self.transport.loseConnection(POLICY_VIOLATION)
             return
+        # Frames are made once for all clients, and go to the connection below this WebSocket.
+        self.wire = self.transport.transport
         self.reader = _Reader(
-            self.stream,
-            lambda frame, seq: self.transport.sendTextMessage(frame.decode()),
-            self.transport.loseConnection,
+            self.stream, self.user, _web_socket_message, self.wire.write, self._end
         )
         # The HTTP channel, whose connection it was, is still registered.
         self.transport.detachProducer()
         self.transport.attachProducer(self.reader)
-        self.reader.start(self.since, frozenset())
+        self.reader.start(self.since, self.topics)
         self.ping.start(PING_S, now=False)
 
     def textMessageReceived(self, message: str) -> None:  # noqa: N802
@@ -198,34 +267,76 @@ class _Socket:
         try:
             asked = msgspec.json.decode(message[:LONGEST_MESSAGE], type=_Asked)
         except msgspec.DecodeError as error:
-            self._send("error", {"detail": f"not a message of this protocol: {error}"})
+            self.reader.say("error", {"detail": f"not a message of this protocol: {error}"})
             return
         if asked.op == "ping":
-            self._send("pong", {})
+            self.reader.say("pong", {})
         elif asked.op == "subscribe":
-            self.reader.start(asked.since, frozenset(asked.topics))
+            self.reader.start(asked.since, asked.topics)
         else:
-            self._send("error", {"detail": f"there is no op {asked.op!r}: subscribe, ping"})
+            self.reader.say("error", {"detail": f"there is no op {asked.op!r}: subscribe, ping"})
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:  # noqa: N802
         """See `WebSocketProtocol`."""
-        self._send("error", {"detail": "messages of this protocol are text"})
+        self.reader.say("error", {"detail": "messages of this protocol are text"})
 
     def pongReceived(self, payload: bytes) -> None:  # noqa: N802
         """See `WebSocketProtocol`."""
+        self.unanswered = 0
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         """See `WebSocketProtocol`."""
         if self.ping.running:
             self.ping.stop()
+        if self.closing is not None and self.closing.active():
+            self.closing.cancel()
         if self.allowed:
             self.reader.stop()
 
-    def _ping(self) -> None:
-        self.transport.ping()
+    def _end(self, code: int, reason: str) -> None:
+        """Say why, and be gone soon also where the client does not read it."""
+        if self.closing is None:
+            self.transport.detachProducer()
+            self.transport.loseConnection(code, reason)
+            self.closing = self.stream.clock.callLater(CLOSE_S, self.wire.abortConnection)
 
-    def _send(self, kind: str, data: dict[str, Any]) -> None:
-        self.transport.sendTextMessage(_frame(kind, data).decode())
+    def _ping(self) -> None:
+        self.unanswered += 1
+        if self.unanswered > MOST_UNANSWERED:
+            self.reader.stop()
+            self._end(GOING_AWAY, "no answer to pings")
+        elif self.closing is None:
+            self.transport.ping()
+
+
+class _SocketResource(WebSocketResource):
+    """Names our subprotocol where a client asks for it, as browsers insist on; Twisted's own knows
+    of none."""
+
+    def render_GET(self, request: Request) -> bytes | int:  # noqa: N802
+        """See `WebSocketResource`."""
+        offered = b",".join(request.requestHeaders.getRawHeaders(b"sec-websocket-protocol", []))
+        if SUBPROTOCOL not in [one.strip() for one in offered.split(b",")]:
+            return super().render_GET(request)
+        accepting: Any = _Accepting(request)
+        return super().render_GET(accepting)
+
+
+class _Accepting:
+    """A request, or what belongs to it, as it is; but what is written first to the transport of its
+    channel is the acceptance of a WebSocket, and gets one more header."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return _Accepting(found) if name in ("channel", "transport") else found
+
+    def write(self, data: bytes) -> None:
+        """Write the acceptance."""
+        header = b"\r\nSec-WebSocket-Protocol: " + SUBPROTOCOL + b"\r\n\r\n"
+        self._inner.write(data.replace(b"\r\n\r\n", header, 1))
 
 
 class _Asked(msgspec.Struct):
@@ -234,31 +345,39 @@ class _Asked(msgspec.Struct):
     since: int | None = None
 
 
-def _wanted(event: Event, topics: frozenset[str]) -> bool:
-    """Topics are `environment`, `task`, ... and `env:<id>`; none means all."""
-    if not topics:
-        return True
-    return event.payload.topic in topics or f"env:{event.environment_id}" in topics
+def _is_gone(bus: Bus, since: int) -> bool:
+    """Whether the bus does not keep all events after that one any more."""
+    if since >= bus.sequence:
+        return False
+    oldest = next((event.sequence for event in bus.kept(since)), bus.sequence + 1)
+    return oldest > since + 1
 
 
-def _hello(stream: EventStream) -> bytes:
-    return _frame(
-        "hello",
-        {
-            "server": "aliecs",
-            "version": stream.version,
-            "seq": stream.bus.sequence,
-            "protocol": 1,
-        },
-    )
+def _no_topic(names: Sequence[str]) -> str:
+    known = ", ".join(sorted(topic.rstrip(".") for topic in TOPICS))
+    return f"there is no topic {', '.join(names)[:200]}; there are {known}, and env:<id>"
 
 
-def _frame(kind: str, data: dict[str, Any]) -> bytes:
-    return msgspec.json.encode({"type": kind, "data": data})
+def _frame(sequence: int, kind: str, data: dict[str, Any], about: str = "") -> Frame:
+    """A message of the stream itself: no event of the core, and without a place in the order."""
+    text = msgspec.json.encode({"type": kind, "id": about, "data": data})
+    return Frame(sequence, "", "", text)
 
 
-def _write_event(request: Request, frame: bytes, sequence: int) -> None:
-    request.write(b"id: %d\ndata: %s\n\n" % (sequence, frame))
+def _server_sent_event(frame: Frame) -> bytes:
+    return b"id: %d\ndata: %s\n\n" % (frame.sequence, frame.text)
+
+
+def _web_socket_message(frame: Frame) -> bytes:
+    """The same for all clients: servers do not mask, and no extension is agreed on."""
+    message = Connection(ConnectionType.SERVER).send(TextMessage(frame.text.decode()))
+    return bytes(message)
+
+
+def _user_of(request: Request) -> str:
+    """Who listens, where that is known."""
+    caller: Caller | None = getattr(request, CALLER, None)
+    return caller.name if caller is not None else ""
 
 
 def _since(request: Request) -> int | None:

@@ -42,6 +42,7 @@ from aliecs.interfaces import (
     Offer,
     TaskLaunch,
     TaskUpdate,
+    Traffic,
 )
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.local import Hello, short_address
@@ -158,6 +159,7 @@ class LocalBackend:
         if odd := sorted(name for name in names if not _can_be_folder(name)):
             raise SettingsError(f"not names of hosts: {', '.join(map(repr, odd))}")
         self.framework_id = ""
+        self.traffic = Traffic()
         self._reactor = reactor
         self._definitions = tuple(hosts)
         self._directory = directory.absolute()

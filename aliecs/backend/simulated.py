@@ -27,6 +27,7 @@ from aliecs.interfaces import (
     PortRanges,
     TaskLaunch,
     TaskUpdate,
+    Traffic,
 )
 from aliecs.protocol.identifier import IdentifierGenerator
 from aliecs.protocol.message import (
@@ -82,9 +83,7 @@ class Behaviour:
 
     def launched(self, task: SimulatedTask) -> TaskUpdate | None:
         """The first update of a task; None for a task of which nothing is heard."""
-        return TaskUpdate(
-            task.task_id, MesosState.TASK_RUNNING, task.agent_id, task.executor_id
-        )
+        return TaskUpdate(task.task_id, MesosState.TASK_RUNNING, task.agent_id, task.executor_id)
 
     def transition(self, task: SimulatedTask, command: TransitionCommand) -> tuple[str, str] | None:
         """The state that a transition reaches and its error; None for no answer."""
@@ -106,6 +105,7 @@ class SimulatedBackend:
     delay_s: float = 0.0
     framework_id: str = "simulated"
     state: str = "INITIAL"
+    traffic: Traffic = field(init=False, factory=Traffic)
     tasks: dict[str, SimulatedTask] = field(init=False, factory=dict)
     _observer: ITaskObserver = field(init=False)
     _identifiers: IdentifierGenerator = field(init=False, factory=IdentifierGenerator)

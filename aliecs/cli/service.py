@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aliecs.cli.credentials import is_here, token_of
 from aliecs.cli.option import DEFAULT_TIMEOUT_S, ClientSettings
 from aliecs.errors import DeadlineExceeded, SettingsError, Unavailable
 from aliecs.interfaces import IConfigurationService
@@ -34,7 +35,7 @@ def ask_configuration(
         from twisted.internet.defer import Deferred, TimeoutError
 
         async def answer() -> T:
-            service = _open(settings.config_endpoint, timeout_s, reactor)
+            service = _open(settings, timeout_s, reactor)
             try:
                 await service.start()
                 return await question(service)
@@ -92,14 +93,18 @@ def run(work: Callable[[Any], Awaitable[T]]) -> T:
     return given
 
 
-def _open(uri: str, timeout_s: float, reactor: Any) -> IConfigurationService:
+def _open(settings: ClientSettings, timeout_s: float, reactor: Any) -> IConfigurationService:
     from aliecs.configuration.opening import is_remote, open_configuration, open_tree
     from aliecs.configuration.remote import RemoteConfigurationService
     from aliecs.configuration.sqlite import SqliteTree
 
+    uri = settings.config_endpoint
     if is_remote(uri):
+        # The configuration is served in the clear: a token stays on this machine.
+        here_too = is_here(uri.partition("://")[2])
         return RemoteConfigurationService(
             uri,
+            metadata=token_of(settings) if here_too else {},
             call_deadline_s=timeout_s,
             connect_deadline_s=min(timeout_s / 2, CONNECT_DEADLINE_S),
         )

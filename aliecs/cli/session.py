@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import ipaddress
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,13 +20,13 @@ import click
 from attrs import define, field
 from rich.text import Text
 
+from aliecs.cli.credentials import metadata_of, tls_of
 from aliecs.cli.option import DEFAULT_TIMEOUT_S, ClientSettings, settings_of
 from aliecs.cli.output import Output
-from aliecs.errors import InvalidInput, Unavailable
+from aliecs.errors import Unavailable
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import common_pb2, o2control_pb2
 from aliecs.txgrpc.blocking import BlockingChannel
-from aliecs.txgrpc.option import ClientTls
 from aliecs.txgrpc.status import ERROR_CODE, RpcError
 from aliecs.txgrpc.stub import Stub
 
@@ -301,54 +299,3 @@ def session() -> Iterator[Session]:
     metadata = metadata_of(settings, tls)
     with BlockingChannel(settings.endpoint, options, tls) as channel:
         yield Session(settings, output, channel, metadata)
-
-
-def tls_of(settings: ClientSettings) -> ClientTls | None:
-    """How to speak TLS; None for in the clear. Raises `InvalidInput`."""
-    if not settings.tls_authority and not settings.tls_certificate:
-        return None
-    if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise InvalidInput("--tls-certificate and --tls-key go together: one of them is missing")
-    own = [
-        _bytes("--tls-certificate", settings.tls_certificate),
-        _bytes("--tls-key", settings.tls_key),
-    ]
-    authority = settings.tls_authority
-    known = None if authority in ("", "system") else _bytes("--tls-authority", authority)
-    return ClientTls(known, *own)
-
-
-def metadata_of(settings: ClientSettings, tls: ClientTls | None) -> Mapping[str, str]:
-    """Who asks, as every call says it. Raises `InvalidInput`, also where the token would cross a
-    network in the clear."""
-    content = _bytes("--token-file", settings.token_file)
-    if content is None:
-        return {}
-    token = content.decode("ascii", "replace").strip()
-    if not token or not token.isprintable() or " " in token:
-        raise InvalidInput(f"--token-file: {settings.token_file} is not a token in one line")
-    if tls is None and not _is_here(settings.endpoint):
-        raise InvalidInput(
-            f"the token is not sent to {settings.endpoint} in the clear: say with --tls-authority "
-            "who signs the certificate of the core"
-        )
-    return {"authorization": f"Bearer {token}"}
-
-
-def _is_here(endpoint: str) -> bool:
-    host = endpoint.rpartition(":")[0].strip("[]")
-    if host == "localhost" or endpoint.startswith("unix:"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _bytes(option: str, path: str) -> bytes | None:
-    if not path:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{option}: {path} cannot be read: {error.strerror}") from None

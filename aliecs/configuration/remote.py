@@ -63,18 +63,20 @@ _EMPTY = apricot_pb2.Empty()
 @implementer(IConfigurationService)
 class RemoteConfigurationService:
     """The service at `apricot://host[:port]`. `call_deadline_s` limits each call, and
-    `connect_deadline_s` the wait for a connection."""
+    `connect_deadline_s` the wait for a connection; `metadata` goes with every call."""
 
     def __init__(
         self,
         uri: str,
         call_deadline_s: float = CALL_DEADLINE_S,
         connect_deadline_s: float = CONNECT_DEADLINE_S,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         target = target_of(uri)
         self.uri = f"apricot://{target}"
         self._call_deadline_s = call_deadline_s
         self._connect_deadline_s = connect_deadline_s
+        self._metadata = dict(metadata or {})
         self._channel = Channel(target, _OPTIONS)
         self._apricot = Stub(self._channel, APRICOT)
         self._extended = Stub(self._channel, EXTENDED)
@@ -107,7 +109,9 @@ class RemoteConfigurationService:
 
     async def _call(self, stub: Stub, method: str, request: Any) -> Any:
         try:
-            return await getattr(stub, method)(request, deadline_s=self._call_deadline_s)
+            return await getattr(stub, method)(
+                request, deadline_s=self._call_deadline_s, metadata=self._metadata
+            )
         except RpcError as error:
             raise error_of_answer(error, self.uri) from None
 

@@ -131,7 +131,9 @@ class Manager:
             return [living.history.record(living.state.value)]
         kept: EnvironmentRecord | None = await self.facilities.journal.environment(environment_id)
         if kept is None:
-            raise NotFound(f"environment not found: no environment with id {environment_id}")
+            raise NotFound(
+                f"environment not found: no environment with id {environment_id[:40]}"
+            )
         return [kept.record]
 
     async def close_lost(self) -> None:

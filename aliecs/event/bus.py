@@ -19,9 +19,9 @@ from aliecs.errors import Exhausted
 from aliecs.event.record import Event, Payload
 from aliecs.interfaces import IEventSink
 
-RING = 2_000
+RING = 10_000
 """Events that can be replayed to a reader who comes back: a connection that broke for a moment. Who
-was away for longer is told of the gap and reads the state anew; about 1 MB, and no more."""
+was away for longer is told of the gap and reads the state anew; about 5 MB, and no more."""
 
 SUBSCRIPTION_BOUND = 50_000
 """Events that may wait for one reader."""

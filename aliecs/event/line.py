@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from attrs import define, field
 
 from aliecs.event.measurement import WHOLE, Span
+from aliecs.event.timing import Timing
 
 BOUND = 100_000
 """Lines that are kept while nobody asks; the oldest go first."""
@@ -44,6 +45,11 @@ class Lines:
         sums = self._sums.setdefault(key, {})
         for field_name, count in counts.items():
             sums[field_name] = sums.get(field_name, 0) + count
+
+    def put(self, timing: Timing) -> None:
+        """How long things took in one second."""
+        tags = _sorted({"topic": timing.topic})
+        self._lines.append(_line(timing.measurement, tags, timing.fields, timing.second))
 
     def hear(self, span: Span) -> None:
         """A transition, the hooks of a moment, or a call has ended."""

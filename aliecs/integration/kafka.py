@@ -55,6 +55,7 @@ class KafkaNotifications:
             reactor: Any = installed_reactor
             spool = Spool(surroundings.folder / "spool", SPOOL_BYTES)
             self.courier = Courier([self.endpoint], spool, reactor, lambda letter: letter)
+            surroundings.watch(self.courier)
 
     async def start(self) -> None:
         """See `IIntegration`. Nobody runs yet, and everybody is told so."""

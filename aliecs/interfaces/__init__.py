@@ -48,6 +48,7 @@ from aliecs.interfaces.task import (
     TaskLaunch,
     TaskUpdate,
 )
+from aliecs.interfaces.traffic import Sum, Traffic
 
 __all__ = [
     "Call",
@@ -77,11 +78,13 @@ __all__ = [
     "PortRanges",
     "RepositoryInfo",
     "Role",
+    "Sum",
     "Surroundings",
     "TaskLaunch",
     "TaskUpdate",
     "TemplateInfo",
     "TemplateText",
+    "Traffic",
     "is_access_word",
     "role_of",
 ]

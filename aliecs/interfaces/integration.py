@@ -79,10 +79,13 @@ class Surroundings:
 
     `folder` is there for files of its own, and is made by who uses it. `tell` tells an event of the
     service, an `aliecs.event.record.IntegratedServiceEvent`, to everyone who listens to events.
+    `watch` takes an `aliecs.event.kafka.courier.Courier` of the integration's own: what it brings,
+    and what waits for it, is then part of the core's metrics.
     """
 
     folder: Path
     tell: Callable[[Any], object]
+    watch: Callable[[Any], object] = lambda courier: None
 
 
 class ISettledIntegration(IIntegration):

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from attrs import Factory, frozen
 from zope.interface import Attribute, Interface
 
+from aliecs.interfaces.traffic import Traffic
+
 
 class MesosState(enum.Enum):
     """What a backend says of a task's process. Names and numbers are those of Mesos v1."""
@@ -151,6 +153,7 @@ class ITaskBackend(Interface):
 
     framework_id: str = Attribute("the id under which this core is known to its hosts")
     state: str = Attribute("INITIAL, CONNECTED, ERROR or FINAL, as the control API reports it")
+    traffic: Traffic = Attribute("what has gone to and fro; nothing where nobody is in between")
 
     def start(observer: ITaskObserver) -> Awaitable[None]:
         """Coroutine. Begin to work; report to `observer` from now on."""

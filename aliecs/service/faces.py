@@ -13,13 +13,16 @@ from twisted.logger import Logger
 
 from aliecs.access.opening import Access, is_loopback
 from aliecs.api.apricot_faces import open_grpc, open_http
+from aliecs.api.audience import Audience
 from aliecs.api.control import Control
 from aliecs.api.core import Core
 from aliecs.api.extended import ExtendedControl
+from aliecs.api.listing import environments_reply
 from aliecs.api.manhole import Access as ManholeAccess
 from aliecs.api.manhole import manhole_factory
 from aliecs.api.metrics import Metrics
 from aliecs.api.metrics_faces import MetricsFaces
+from aliecs.api.permission import credentials_of
 from aliecs.api.request import LONGEST_BODY
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.server import Rest
@@ -28,11 +31,12 @@ from aliecs.api.stream import EventStream
 from aliecs.daemon import Stops, write_addresses
 from aliecs.errors import Unavailable
 from aliecs.event.line import Lines
-from aliecs.interfaces import IConfigurationService
+from aliecs.interfaces import IConfigurationService, Role
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 from aliecs.settings.table import Settings
 from aliecs.tls import ContextFactory
+from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.server import Server
 
 ADDRESSES = "core.json"
@@ -51,12 +55,19 @@ class Faces:
     addresses: dict[str, str] = field(init=False, factory=dict)
     _log: Logger = field(init=False, factory=Logger)
 
-    async def open_apricot(self, service: IConfigurationService) -> Mapping[str, str]:
+    async def open_apricot(
+        self, service: IConfigurationService, access: Access
+    ) -> Mapping[str, str]:
         """Serve the configuration to others, before anything else begins: what an earlier core left
         running may ask for it. Gives the addresses."""
         settings, address = self.settings, self.settings.listen_address
+
+        async def may_change(call: ServerCall, role: Role) -> None:
+            caller = await access.gate.recognise(credentials_of(call))
+            access.gate.check_role(caller, role, call.path.rpartition("/")[2])
+
         port, stop = await open_grpc(
-            service, self.reactor, address, settings.apricot_port, "apricotPort"
+            service, self.reactor, address, settings.apricot_port, "apricotPort", may_change
         )
         self.stops.add("apricot", stop)
         http_port, stop = open_http(
@@ -74,6 +85,7 @@ class Faces:
         self,
         core: Core,
         access: Access,
+        audience: Audience,
         metrics: Metrics,
         lines: Lines,
         ready: Callable[[], bool],
@@ -81,7 +93,12 @@ class Faces:
         """Open everything else, and write down the addresses."""
         control, extended = Control(core), ExtendedControl(core)
         await self._open_grpc(control, extended, access)
-        stream = EventStream(core.bus, self.reactor, version_text())
+        stream = EventStream(
+            audience,
+            self.reactor,
+            version_text(),
+            lambda: environments_reply(core, aliecs_v1_pb2.ListEnvironmentsRequest()),
+        )
         self._open_rest(Face(control, extended, stream, self.reactor, ready, metrics, access))
         self.stops.add("streams", stream.stop)
         self._open_manhole(core)

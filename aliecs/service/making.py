@@ -16,6 +16,7 @@ from aliecs.backend.local import LocalBackend
 from aliecs.backend.mesos.backend import MesosBackend
 from aliecs.backend.mesos.setting import options_of
 from aliecs.backend.ports import PortClaims
+from aliecs.backend.simulated import SimulatedBackend, SimulatedHost
 from aliecs.environment.facilities import Options as EnvironmentOptions
 from aliecs.errors import NotFound
 from aliecs.interfaces import IConfigurationService, ITaskBackend, MemoryFunctions
@@ -37,6 +38,12 @@ def make_backend(
         return MesosBackend(
             installed_reactor, options_of(settings), runtime_memory(configuration), identifiers
         )
+    named = settings.hosts or [Host(socket.gethostname())]
+    if settings.backend == "simulated":
+        return SimulatedBackend(
+            installed_reactor,
+            [SimulatedHost(h.name, h.attributes, h.cpus, h.memory_mb) for h in named],
+        )
     first, last = settings.local_ports
     hosts = [
         HostDefinition(
@@ -46,7 +53,7 @@ def make_backend(
             memory_mb=host.memory_mb,
             path=tuple(settings.executor_path),
         )
-        for host in settings.hosts or [Host(socket.gethostname())]
+        for host in named
     ]
     command = settings.executor_command or (sys.executable, "-m", "aliecs.executor.main")
     return LocalBackend(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from twisted.logger import Logger
 
 from aliecs.access.audit import Audit
 from aliecs.access.opening import Access, open_access
+from aliecs.api.audience import Audience
 from aliecs.api.core import Core
 from aliecs.api.metrics import Metrics, ReactorDelay
 from aliecs.configuration.opening import is_remote, open_configuration
@@ -82,8 +84,14 @@ class CoreParts:
         if infologger is not None:
             infologger.start()
             self._stops.add("InfoLogger", infologger.stop)
+        bus = Bus()
+        self._stops.add("bus", bus.close)
+        access = await open_access(
+            settings, folder, reactor, runtime_memory(configuration), bus.tell
+        )
+        self._look_regularly(access)
         faces = Faces(settings, reactor, self._stops)
-        apricot = await faces.open_apricot(configuration) if self._serves_apricot else {}
+        apricot = await faces.open_apricot(configuration, access) if self._serves_apricot else {}
         journal = Journal(folder / JOURNAL, reactor, settings.journal_retention_days)
         journal.start()
         self._stops.add("journal", journal.stop)
@@ -108,12 +116,6 @@ class CoreParts:
         loaders = Loaders(reactor, configuration, repositories, identifiers, generator)
         loaders.start()
         self._stops.add("loaders", loaders.stop)
-        bus = Bus()
-        self._stops.add("bus", bus.close)
-        access = await open_access(
-            settings, folder, reactor, runtime_memory(configuration), bus.tell
-        )
-        self._look_regularly(access)
         couriers: dict[str, Courier] = {}
         kafka = KafkaSink.of_settings(settings, folder / KAFKA_SPOOL, reactor)
         if kafka is not None:
@@ -135,7 +137,9 @@ class CoreParts:
             settings.integration_plugins,
             endpoints,
             reactor,
-            lambda name: Surroundings(folder / "plugins" / name, bus.tell),
+            lambda name: Surroundings(
+                folder / "plugins" / name, bus.tell, partial(couriers.__setitem__, name)
+            ),
         )
         for integration in integrations.values():
             await self._begin(integration.name, integration.start(), integration.stop)
@@ -194,8 +198,19 @@ class CoreParts:
         delay = ReactorDelay(reactor)
         delay.start()
         self._stops.add("reactor delay", delay.stop)
-        metrics = Metrics(core, measurements, delay, {"journal": lambda: journal.waiting}, couriers)
-        await faces.open(core, access, metrics, lines, lambda: self.ready)
+        audience = Audience(bus, reactor)
+        bus.add_sink(audience)
+        metrics = Metrics(
+            core,
+            measurements,
+            delay,
+            audience,
+            {"journal": lambda: journal.waiting},
+            couriers,
+            settings.summary_metrics,
+            settings.mesos_resource_type_metrics,
+        )
+        await faces.open(core, access, audience, metrics, lines, lambda: self.ready)
         bus.tell(CoreStart(frameworkId=backend.framework_id))
         garbage = GarbageCollector(
             reactor,

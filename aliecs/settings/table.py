@@ -293,16 +293,18 @@ class Settings:
     )
 
     backend: str = _setting(
-        choice("local", "mesos"),
+        choice("local", "mesos", "simulated"),
         "local",
-        "where tasks run: `local` is this machine, `mesos` a cluster that Apache Mesos keeps",
+        """where tasks run: `local` is this machine, `mesos` a cluster that Apache Mesos keeps;
+        `simulated` has no processes, for rehearsals and measurements""",
         section="Tasks",
     )
     hosts: Sequence[Host] = _setting(
         HOSTS,
         (),
-        """hosts of the local backend: names, or maps with `name`, `attributes` (map),
-        `cpus` (cores, 16) and `memory` (MB, 16384). Empty: one host with this machine's name""",
+        """hosts of the local and the simulated backend: names, or maps with `name`, `attributes`
+        (map), `cpus` (cores, 16) and `memory` (MB, 16384). Empty: one host, named as this
+        machine""",
     )
     local_ports: tuple[int, int] = _setting(
         PORT_RANGE, (20000, 31999), "ports that the hosts of the local backend share"
@@ -520,9 +522,15 @@ class Settings:
         used=False,
     )
     mesos_resource_type_metrics: bool = _setting(
-        FLAG, False, "metrics for each kind of resource", used=False
+        FLAG,
+        False,
+        "with `summaryMetrics`: what Mesos offers of each kind of resource",
     )
-    summary_metrics: bool = _setting(FLAG, False, "summaries in the metrics", used=False)
+    summary_metrics: bool = _setting(
+        FLAG,
+        False,
+        "how long calls to Mesos and events of it took, in the metrics of the scheduler",
+    )
     concurrent_workflow_template_processing: bool = _setting(
         FLAG, True, "a workflow's roles are processed side by side", used=False
     )

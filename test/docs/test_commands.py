@@ -129,5 +129,5 @@ def apricot_routes():  # type: ignore[no-untyped-def]
 def routes():  # type: ignore[no-untyped-def]
     """The routes of REST; nothing behind them is needed to match."""
     nothing: Any = None
-    stream = EventStream(nothing, nothing, "0")
+    stream = EventStream(nothing, nothing, "0", nothing)
     return Rest(Face(nothing, nothing, stream, nothing, nothing, nothing, nothing)).app.url_map

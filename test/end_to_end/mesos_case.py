@@ -32,6 +32,7 @@ class MesosCoreCase(TestCase):
 
     timeout = 120
     workflows: ClassVar[Mapping[str, str]] = {}
+    settings: ClassVar[Mapping[str, Any]] = {}
     agents: ClassVar[Mapping[str, str]] = AGENTS
 
     def executor_settings(self) -> dict[str, Any]:
@@ -63,6 +64,7 @@ class MesosCoreCase(TestCase):
                 "backend": "mesos",
                 "mesosUrl": ",".join(self.cluster.urls),
                 **self.executor_settings(),
+                **self.settings,
             },
             workflows=self.workflows,
         )

@@ -352,6 +352,24 @@ def test_the_command_line_has_it_all(core: RunningCore, tmp_path: Path) -> None:
     assert "who are you?" in nobody.stderr
 
 
+def test_the_configuration_is_read_by_all_and_changed_by_few(
+    core: RunningCore, tmp_path: Path
+) -> None:
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"a": 1}\n')
+    order = ("configuration", "import", "trial", "entry", str(payload), "--new-component")
+    told = core.coconut(*order, check=False)
+    assert told.returncode != 0
+    assert "who are you?" in told.stderr
+    file = tmp_path / "token"
+    file.write_text(TOKENS["its"])
+    told = core.coconut(*order, "--token-file", str(file), check=False)
+    assert "ImportPayload takes the role GLOBAL; its has DETECTOR" in told.stderr
+    file.write_text(TOKENS["shift"])
+    core.coconut(*order, "--token-file", str(file))
+    assert '"a": 1' in core.coconut("configuration", "show", "trial", "entry").stdout
+
+
 # --- people --------------------------------------------------------------------------------
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import events_pb2, kafka_pb2, o2control_pb2
+from aliecs.txgrpc.status import RpcError
 from test.end_to_end.core import CALL_DEADLINE_S, RunningCore
-from test.end_to_end.workflows import EASY_PUPPET, SHELL
+from test.end_to_end.workflows import BASE, EASY_PUPPET, SHELL
 from test.kafka import KafkaServer, Message, find_kafka, shared_kafka
 
 find_kafka()
 
 pytestmark = pytest.mark.end_to_end
+
+PARTITIONS = 3
+"""Of each topic that the broker makes."""
 
 ALL = ("core", "environment", "run", "task", "role", "call")
 
@@ -80,12 +87,21 @@ def make_core(tmp_path: Path) -> Callable[..., RunningCore]:
     def make(endpoint: str, **settings: Any) -> RunningCore:
         return RunningCore(
             tmp_path,
-            hosts=["one"],
+            hosts=["one", "two"],
             settings={"kafkaEndpoints": [endpoint], **settings},
-            workflows=FILES,
+            workflows=FILES | BASE,
         )
 
     return make
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Where the reference puts a key: FNV-1a as a signed number, its remainder without the sign."""
+    value = 0x811C9DC5
+    for one in key.encode():
+        value = (value ^ one) * 0x01000193 % 2**32
+    signed = value - 2**32 if value >= 2**31 else value
+    return abs(int(math.fmod(signed, partitions)))
 
 
 class Told:
@@ -101,6 +117,7 @@ class Told:
                 self.by_topic.setdefault(topic, []).append(payload)
                 key = payload.taskid if topic == "task" else environment_id
                 assert message.key == key.encode()
+                assert message.partition == partition_of(key, PARTITIONS)
                 assert event.timestamp == event.timestampNano // 1_000_000
 
     def environment(self) -> list[tuple[str, str, str, str, str]]:
@@ -116,9 +133,11 @@ class Told:
         ]
 
 
-def told_of(broker: KafkaServer, environment_id: str, last: str, each_once: bool = False) -> Told:
-    """All events of an environment, once the one that says `last` is there. `each_once` leaves out
-    what is there already, as a consumer would."""
+def told_of(
+    broker: KafkaServer, environment_id: str, last: str, each_once: bool = False, count: int = 1
+) -> Told:
+    """All events of an environment, once the one that says `last` is there, and `count` of those.
+    `each_once` leaves out what is there already, as a consumer would."""
     topics = [f"aliecs.{topic}" for topic in ALL]
 
     def is_there(messages: Sequence[Message]) -> bool:
@@ -129,7 +148,7 @@ def told_of(broker: KafkaServer, environment_id: str, last: str, each_once: bool
             and message.event.environmentEvent.environmentId == environment_id
             and message.event.environmentEvent.message == last
         ]
-        return bool(ends)
+        return len(ends) >= count
 
     broker.wait_for(["aliecs.environment"], is_there)
     messages = broker.read(topics)
@@ -323,15 +342,129 @@ def test_what_fails(broker: KafkaServer, make_core: Callable[..., RunningCore]) 
     ]
 
 
+WARNING = "a critical error occurred, GO_ERROR transition imminent"
+
+
+def failed(event: str, state: str, last_step: int) -> list[tuple[str, str, str, str, str]]:
+    """The events of a transition that its tasks do not finish."""
+    good = transition(event, state, "")[: last_step - 1]
+    return [
+        *good,
+        (event, state, f"tasks_{event}", "DONE_ERROR", "transition step finished"),
+        (event, state, "", "DONE_ERROR", "transition error"),
+        ("", state, "", "NULL", WARNING),
+        *transition("GO_ERROR", state, "ERROR"),
+    ]
+
+
+def runs(told: Told) -> list[tuple[str, str, str]]:
+    return [
+        (run.transition, events_pb2.OpStatus.Name(run.transitionStatus), run.state)
+        for run in told.by_topic.get("run", ())
+    ]
+
+
+def test_a_creation_that_fails_and_one_that_nobody_waits_for(
+    broker: KafkaServer, make_core: Callable[..., RunningCore]
+) -> None:
+    with make_core(broker.address) as core:
+        request = o2control_pb2.NewEnvironmentRequest(
+            workflowTemplate=core.template("duo"), vars={"fail_in": "configure"}
+        )
+        with pytest.raises(RpcError):
+            core.control_stub.NewEnvironment(request, deadline_s=CALL_DEADLINE_S)
+        (ended,) = core.extended.GetEnvironmentHistory(
+            aliecs_v1_pb2.GetEnvironmentHistoryRequest(limit=1), deadline_s=CALL_DEADLINE_S
+        ).environments
+        told = told_of(broker, ended.id, "transition error", count=2)
+        assert told.environment() == [
+            *CREATION,
+            *transition("DEPLOY", "STANDBY", "DEPLOYED"),
+            *failed("CONFIGURE", "DEPLOYED", 7),
+            *destruction("ERROR"),
+            # The reference says so at the very end, as if nothing had been there.
+            ("CREATE", "PENDING", "", "DONE_ERROR", "transition error"),
+        ]
+        (warning,) = [e for e in told.by_topic["environment"] if e.message == WARNING]
+        assert warning.error.startswith("deployment or configuration failed: ")
+        assert "run" not in told.by_topic
+
+        request = o2control_pb2.NewEnvironmentRequest(workflowTemplate=core.template("duo"))
+        begun = core.control_stub.NewEnvironmentAsync(request, deadline_s=CALL_DEADLINE_S)
+        told = told_of(broker, begun.environment.id, "created new environment")
+        assert told.environment() == [
+            *WHOLE_LIFE[:30],
+            ("", "CONFIGURED", "", "NULL", "created new environment"),
+        ]
+
+
+def test_a_start_that_fails(broker: KafkaServer, make_core: Callable[..., RunningCore]) -> None:
+    with make_core(broker.address) as core:
+        environment = core.create(core.template("duo"), fail_in="start")
+        assert core.control(environment.id, "START_ACTIVITY").state == "ERROR"
+        core.destroy(environment.id)
+        told = told_of(broker, environment.id, "environment teardown complete")
+    assert told.environment()[30:] == [
+        *failed("START_ACTIVITY", "CONFIGURED", 7),
+        *destruction("ERROR"),
+    ]
+    (warning,) = [e for e in told.by_topic["environment"] if e.message == WARNING]
+    assert warning.error.startswith("transition START_ACTIVITY failed: ")
+    assert runs(told) == [
+        ("START_ACTIVITY", "STARTED", "CONFIGURED"),
+        ("GO_ERROR", "STARTED", "CONFIGURED"),
+        ("GO_ERROR", "DONE_OK", "ERROR"),
+    ]
+
+
+def test_a_run_that_is_torn_down(
+    broker: KafkaServer, make_core: Callable[..., RunningCore]
+) -> None:
+    with make_core(broker.address) as core:
+        environment = core.create(core.template("duo"))
+        number = core.control(environment.id, "START_ACTIVITY").currentRunNumber
+        core.destroy(environment.id, force=True)
+        told = told_of(broker, environment.id, "environment teardown complete")
+    assert told.environment()[30:] == [
+        *transition("START_ACTIVITY", "CONFIGURED", "RUNNING"),
+        *destruction("RUNNING"),
+    ]
+    assert runs(told) == [
+        ("START_ACTIVITY", "STARTED", "CONFIGURED"),
+        ("START_ACTIVITY", "DONE_OK", "RUNNING"),
+        ("TEARDOWN", "STARTED", "RUNNING"),
+        ("TEARDOWN", "DONE_OK", "RUNNING"),
+    ]
+    ends = told.by_topic["run"][-2:]
+    assert [run.runNumber for run in ends] == [number, number]
+    assert not any(run.HasField("lastRequestUser") for run in ends)
+    assert {event.runNumber for event in told.by_topic["environment"][-5:]} == {0}
+
+
 def test_the_older_notifications(
     broker: KafkaServer, make_core: Callable[..., RunningCore]
 ) -> None:
-    plugins = {"integrationPlugins": ["kafka"], "kafkaEndpoint": broker.address}
+    plugins = {
+        "integrationPlugins": ["kafka"],
+        "kafkaEndpoint": broker.address,
+        "metricsEndpoint": "0000/ecsmetrics",
+    }
     with make_core(broker.address, **plugins) as core:
+        with urllib.request.urlopen(core.addresses["rest"] + "/metrics", timeout=10) as reply:
+            metrics = reply.read().decode()
+        assert 'aliecs_kafka_away{what="kafka"} 0.0' in metrics
+        assert 'aliecs_queue_length{queue="kafka"}' in metrics
         environment = core.create(core.template("notified"))
         number = core.control(environment.id, "START_ACTIVITY").currentRunNumber
         core.control(environment.id, "STOP_ACTIVITY")
         core.destroy(environment.id)
+        told_of(broker, environment.id, "environment teardown complete")
+        with urllib.request.urlopen(core.addresses["ecsmetrics"], timeout=10) as reply:
+            lines = reply.read().decode()
+    for topic in ("aliecs.environment", "aliecs.env_state.RUNNING"):
+        for measurement in ("kafka_prepare", "kafka_writer"):
+            wanted = f"{measurement},subsystem=ECS,topic={topic} execution_time_ns_mean="
+            assert wanted in lines
     (state,) = broker.read(["aliecs.env_state.RUNNING"])
     told = kafka_pb2.NewStateNotification.FromString(state.value).envInfo
     assert (told.environmentId, told.runNumber, told.runType) == (environment.id, number, "PHYSICS")

@@ -4,6 +4,7 @@ is a stand-in, in this process."""
 from __future__ import annotations
 
 import signal
+import urllib.request
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.end_to_end
 
 reactor: Any = installed_reactor
 
+
+def read(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=10) as reply:
+        return str(reply.read().decode())
+
+
 FOUR = """\
 name: four
 roles:
@@ -34,6 +41,10 @@ class MesosCoreTest(MesosCoreCase):
     """One cluster, one core, and our own executors."""
 
     workflows: ClassVar[Mapping[str, str]] = {**BASE, "workflows/four.yaml": FOUR}
+    settings: ClassVar[Mapping[str, Any]] = {
+        "summaryMetrics": True,
+        "mesosResourceTypeMetrics": True,
+    }
 
     async def create_and_run(self) -> str:
         created = await deferToThread(self.core.create, self.core.template("four"))
@@ -49,6 +60,24 @@ class MesosCoreTest(MesosCoreCase):
         hosts = {task.deploymentInfo.hostname for task in tasks}
         assert hosts == {"127.0.0.1", "127.0.0.2"}
         assert self.living_executors() == 2
+
+        address = f"{self.core.addresses['rest']}/metrics"
+        found = {
+            name.removeprefix("o2control_scheduler_"): float(value)
+            for name, value in (
+                line.rsplit(" ", 1) for line in (await deferToThread(read, address)).splitlines()
+            )
+            if name.startswith("o2control_scheduler_")
+        }
+        assert found["tasks_launched"] == found["tasks_launched_per_cycle_sum"] == 4
+        assert found["offers_received"] >= 2
+        assert found['call_count{type="subscribe"}'] == 1
+        assert found['call_count{type="accept"}'] == found["tasks_launched_per_cycle_count"]
+        assert found['call_latency_count{type="accept"}'] == found['call_count{type="accept"}']
+        assert found['call_error_count{type="accept"}'] == 0
+        assert found['event_received_count{type="update"}'] >= 4
+        assert found['event_received_latency_sum{type="offers"}'] >= 0
+        assert found['offered_resources_sum{type="cpus"}'] > 0
 
         # A master that was started again costs no run.
         await self.cluster.restart_master(away_s=1.0)

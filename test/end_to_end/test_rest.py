@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
-import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +12,6 @@ from typing import Any
 
 import pytest
 from twisted.conch.ssh.keys import Key
-from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, CloseConnection, Request, TextMessage
 
 from test.end_to_end.core import RunningCore
 
@@ -217,127 +213,6 @@ def test_not_json(core: RunningCore) -> None:
     assert "not JSON" in json.loads(problem.value.read())["detail"]
 
 
-class WebSocket:
-    """A client of the event stream on a plain socket."""
-
-    def __init__(self, core: RunningCore, path: str = f"{API}/events", origin: str = "") -> None:
-        host, _, port = core.addresses["rest"].removeprefix("http://").partition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=20)
-        self.connection = WSConnection(ConnectionType.CLIENT)
-        headers = [(b"origin", origin.encode())] if origin else []
-        self.socket.sendall(
-            self.connection.send(Request(host=f"{host}:{port}", target=path, extra_headers=headers))
-        )
-        self.texts: list[Any] = []
-        self.closed: int | None = None
-        self.accepted = False
-
-    def __enter__(self) -> WebSocket:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def send(self, value: Any) -> None:
-        self.socket.sendall(self.connection.send(TextMessage(data=json.dumps(value))))
-
-    def next(self) -> Any:
-        """The next frame, None when the other side has closed."""
-        partial = ""
-        while not self.texts:
-            if self.closed is not None:
-                return None
-            data = self.socket.recv(65536)
-            self.connection.receive_data(data or None)
-            for event in self.connection.events():
-                if isinstance(event, AcceptConnection):
-                    self.accepted = True
-                elif isinstance(event, TextMessage):
-                    partial += event.data
-                    if event.message_finished:
-                        self.texts.append(json.loads(partial))
-                        partial = ""
-                elif isinstance(event, CloseConnection):
-                    self.closed = event.code
-        return self.texts.pop(0)
-
-    def until(self, wanted: Any) -> list[Any]:
-        """All frames up to the first that is wanted."""
-        frames = []
-        while True:
-            frame = self.next()
-            assert frame is not None
-            frames.append(frame)
-            if wanted(frame):
-                return frames
-
-
-def test_events_over_a_web_socket(core: RunningCore) -> None:
-    with WebSocket(core) as client:
-        hello = client.next()
-        assert (hello["type"], hello["data"]["protocol"]) == ("hello", 1)
-        environment = core.create(DEMO).id
-        frames = client.until(
-            lambda f: f["type"] == "environment.event" and f["data"]["state"] == "CONFIGURED"
-        )
-        sequence = [frame["seq"] for frame in frames]
-        assert sequence == list(range(sequence[0], sequence[0] + len(sequence)))
-        steps = [f["data"]["transition"] for f in frames if f["type"] == "environment.event"]
-        assert list(dict.fromkeys(steps)) == ["CREATE", "DEPLOY", "CONFIGURE"]
-        assert any(f["type"] == "task.event" and f["data"]["state"] == "LAUNCHED" for f in frames)
-        client.send({"op": "ping"})
-        client.until(lambda f: f["type"] == "pong")
-        client.send({"op": "subscribe", "topics": ["environment"], "since": sequence[0] - 1})
-        again = client.until(lambda f: f.get("seq") == frames[-1]["seq"])
-        assert {f["type"] for f in again if "seq" in f} == {"environment.event"}
-        client.send({"op": "jump"})
-        client.until(lambda f: f["type"] == "error")
-    core.destroy(environment)
-
-
-def test_events_of_one_moment_go_on_where_they_stopped(core: RunningCore) -> None:
-    with WebSocket(core) as client:
-        last = client.next()["data"]["seq"]
-    environment = core.create(DEMO).id
-    core.destroy(environment)
-    with WebSocket(core, f"{API}/events?since={last}") as client:
-        client.next()
-        assert client.next()["seq"] == last + 1
-
-
-def test_another_origin_may_not_listen(core: RunningCore) -> None:
-    with WebSocket(core, origin="https://elsewhere.example") as client:
-        assert client.next() is None
-        assert client.closed == 1008
-    with WebSocket(core, origin=core.addresses["rest"]) as client:
-        assert client.next()["type"] == "hello"
-
-
-def test_server_sent_events(core: RunningCore) -> None:
-    lines: list[bytes] = []
-    begun = threading.Event()
-    done = threading.Event()
-
-    def read() -> None:
-        with urllib.request.urlopen(core.addresses["rest"] + f"{API}/events", timeout=30) as stream:
-            assert stream.headers["Content-Type"] == "text/event-stream"
-            for line in stream:
-                lines.append(line)
-                begun.set()
-                if b"teardown complete" in line:
-                    done.set()
-                    return
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    assert begun.wait(10)
-    core.destroy(core.create(DEMO).id)
-    assert done.wait(20)
-    reader.join(10)
-    numbers = [int(line[4:]) for line in lines if line.startswith(b"id: ")]
-    assert numbers[1:] == list(range(numbers[1], numbers[1] + len(numbers) - 1))
-
-
 def test_the_manhole_lets_in_whom_it_should(core: RunningCore, tmp_path: Path) -> None:
     user, _, place = core.addresses["manhole"].partition("@")
     _, _, port = place.partition(":")
@@ -415,3 +290,14 @@ protocol.ClientCreator(reactor, Transport).connectTCP("127.0.0.1", port)
 reactor.callLater(20, reactor.stop)
 reactor.run()
 """
+
+
+def test_a_page_of_somebody_else_acts_in_vain(core: RunningCore) -> None:
+    """Nobody is asked who calls, so the browser of whoever sits at this machine could be used."""
+    path, body = "/api/v1/environments", {"template": DEMO}
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        status, answer, _ = core.rest("POST", path, body, headers)
+        assert (status, answer["code"]) == (403, "forbidden")
+    status, _, _ = core.rest("GET", path, headers={"Host": "evil.example"})
+    assert status == 403
+    assert core.rest("GET", path, headers={"Host": "localhost:1"})[0] == 200

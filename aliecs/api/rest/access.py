@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.access.login import Logins
+from aliecs.api.locks import LONGEST_LOCK_S, LONGEST_NAME
+from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.request import SESSION, call_of, json_answer
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import Flag, Number, Text, Texts
@@ -25,7 +27,7 @@ LOGINS = Section("login", "Logging in by browser, where an OpenID provider is se
 
 DETECTOR = Parameter("detector", Texts(), "only these detectors", [])
 FORCE = Parameter("force", Flag(), "also from its owner", False)
-WHY = Parameter("reason", Text(), "why", "")
+WHY = Parameter("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
 ASKS = Parameter("user", Text(), "who asks", "")
 USER = Parameter("user", Text(), "only what this user did", "")
 ACTION = Parameter("action", Text(), "only this method", "")
@@ -40,9 +42,9 @@ ERROR = Parameter("error", Text(), "why the provider refuses", "")
 
 TAKE = Body(
     [
-        Field("reason", Text(), "why", ""),
-        Field("lasts", Number(), "it ends by itself after so many seconds; 0: it does not", 0),
-        Field("to", Text(), "the login name of somebody it is given to, instead of the caller", ""),
+        Field("reason", Text(LONGEST_REASON, has_lines=True), "why", ""),
+        Field("lasts", Number(most=LONGEST_LOCK_S), "it ends after so many seconds; 0: never", 0),
+        Field("to", Text(LONGEST_NAME), "the login name of somebody who gets it instead", ""),
         Field("force", Flag(), "also from its owner", False),
         Field("user", Text(), "who asks", ""),
     ]
@@ -72,7 +74,7 @@ async def take_lock(face: Face, request: Request, detector: str) -> bytes:
     `ALL` takes those that are free. 409 names the owner of one that somebody else has.
     """
     body = TAKE.of(request)
-    if body["to"]:
+    if body["to"].strip():
         given = aliecs_v1_pb2.HandOverLockRequest(
             detector=detector,
             to=body["to"],

@@ -157,7 +157,8 @@ def _parts(parts: Iterable[Part]) -> Iterable[dict[str, Any]]:
 def _parameters(parameters: Iterable[Parameter[Any]]) -> Iterable[dict[str, Any]]:
     for one in parameters:
         schema = one.kind.schema()
-        if one.default is not None:
+        # No list means nothing is chosen, which is no value of a list that needs one.
+        if one.default is not None and one.default != []:
             schema["default"] = one.default
         yield {
             "name": one.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.api.mapping import from_value, to_value
+from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest import tasks
 from aliecs.api.rest.face import Face
@@ -23,7 +24,6 @@ from aliecs.api.rest.kind import (
 from aliecs.api.rest.route import (
     CURSOR,
     IF_NONE_MATCH,
-    LONGEST_REASON,
     PAGE,
     PROBLEM_TYPE,
     Body,
@@ -70,11 +70,11 @@ FIELDS = Parameter(
     [],
 )
 DEPTH = Parameter[int | None]("depth", Number(most=1000), "how many levels below each role", None)
-WHY = Parameter("reason", Text(LONGEST_REASON), "why", "")
+WHY = Parameter("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
 WHO = Parameter("user", Text(), "who asks", "")
 
 USER = Field("user", Text(), "who asks", "")
-REASON = Field("reason", Text(LONGEST_REASON), "why", "")
+REASON = Field("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
 
 TEMPLATE = Field("template", Template(), "the workflow")
 VARIABLES = Field("variables", Variables(), "user variables of the environment", {})

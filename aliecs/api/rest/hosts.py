@@ -5,10 +5,11 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.api.mapping import to_value
+from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import MOST_IN_QUERY, Flag, Text, Texts
-from aliecs.api.rest.route import LONGEST_REASON, Body, Field, Parameter, Part, Section
+from aliecs.api.rest.route import Body, Field, Parameter, Part, Section
 from aliecs.protocol import aliecs_v1_pb2
 
 HOSTS = Section("hosts", "The machines that tasks run on.", [Part("name", "name of a host")])
@@ -18,7 +19,7 @@ NAME = Parameter("name", Texts(MOST_IN_QUERY), "only these hosts", [])
 CHANGE = Body(
     [
         Field("drained", Flag(), "true: no new tasks from now on; false: new tasks again"),
-        Field("reason", Text(LONGEST_REASON), "why", ""),
+        Field("reason", Text(LONGEST_REASON, has_lines=True), "why", ""),
         Field("user", Text(), "who asks", ""),
     ]
 )

@@ -15,11 +15,14 @@ import msgspec
 from attrs import frozen
 
 from aliecs.api.request import nothing_left
+from aliecs.api.validation import LONGEST_KEY, check_characters
 from aliecs.errors import InvalidInput
 from aliecs.protocol.identifier import ALPHABET, is_identifier
 
 LARGEST_NUMBER = 1_000_000
 LONGEST_TEXT = 1000
+NO_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+PROSE = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
 MOST_TEXTS = 10_000
 """Of a list in a body."""
 MOST_IN_QUERY = 100
@@ -49,15 +52,18 @@ def _refused(name: str, value: object, can_be: str) -> InvalidInput:
 
 @frozen
 class Text:
-    """Any text of at most so many characters, and at least so many."""
+    """Any text of at most so many characters, and at least so many, without control characters but
+    those that end lines where it has some."""
 
     longest: int = LONGEST_TEXT
     shortest: int = 0
+    has_lines: bool = False
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
         least = {"minLength": self.shortest} if self.shortest else {}
-        return {"type": "string", "maxLength": self.longest, **least}
+        pattern = PROSE if self.has_lines else NO_CONTROL
+        return {"type": "string", "maxLength": self.longest, "pattern": pattern, **least}
 
     def from_texts(self, name: str, texts: Sequence[str]) -> str:
         """See `Kind`."""
@@ -69,6 +75,7 @@ class Text:
             raise _refused(name, value, f"has to be a text of at most {self.longest} characters")
         if len(value) < self.shortest:
             raise InvalidInput(f"{name} is missing")
+        check_characters(name, value, self.has_lines)
         return value
 
 
@@ -163,9 +170,11 @@ class Number:
 
     def from_json(self, name: str, value: Any) -> int:
         """See `Kind`."""
-        if type(value) is not int or not self.least <= value <= self.most:
+        # To JSON 1.0 is the same number as 1.
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(number) is not int or not self.least <= number <= self.most:
             raise _refused(name, value, f"has to be a number from {self.least} to {self.most}")
-        return value
+        return number
 
 
 @frozen
@@ -225,11 +234,12 @@ class Names:
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        return {"type": "array", "items": {"type": "string", "enum": list(self.names)}}
+        item = {"type": "string", "enum": list(self.names)}
+        return {"type": "array", "items": item, "minItems": 1}
 
     def from_texts(self, name: str, texts: Sequence[str]) -> list[str]:
         """See `Kind`."""
-        return self.from_json(name, [one for text in texts for one in text.split(",") if one])
+        return self.from_json(name, [one for text in texts for one in text.split(",")])
 
     def from_json(self, name: str, value: Any) -> list[str]:
         """See `Kind`."""
@@ -249,6 +259,7 @@ class Variables:
         return {
             "type": "object",
             "additionalProperties": True,
+            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": NO_CONTROL},
             "description": "Texts; other values become their JSON text.",
         }
 
@@ -272,8 +283,7 @@ class Template:
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        text = {"type": "string", "maxLength": LONGEST_TEXT}
-        name = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
+        text, name = Text().schema(), Text(shortest=1).schema()
         return {
             "description": "A workflow expression, or its parts.",
             "oneOf": [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from twisted.web.server import Request
 
+from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import Flag, Identifier, Number, Text
-from aliecs.api.rest.route import LONGEST_REASON, Body, Field, Parameter, Part, Section
+from aliecs.api.rest.route import Body, Field, Parameter, Part, Section
 from aliecs.protocol import aliecs_v1_pb2
 
 OPERATIONS = Section(

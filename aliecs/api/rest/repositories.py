@@ -7,7 +7,7 @@ from twisted.web.server import Request
 from aliecs.api.mapping import to_value
 from aliecs.api.request import call_of, json_answer
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Flag, Text
+from aliecs.api.rest.kind import Flag, Names, Text
 from aliecs.api.rest.route import Body, Content, Field, Parameter, Part, Section
 from aliecs.errors import InvalidInput, NotFound
 from aliecs.protocol.protos import o2control_pb2
@@ -24,7 +24,7 @@ REPOSITORIES = Section(
     ],
 )
 
-INCLUDE = Parameter("include", Text(), "`revisions`: with the revisions of each", "")
+INCLUDE = Parameter("include", Names(["revisions"]), "with the revisions of each", [])
 
 ADDITION = Body(
     [
@@ -51,7 +51,7 @@ CHANGE = Body(
 )
 async def repositories(face: Face, request: Request) -> bytes:
     """The repositories, each at the index by which it is named."""
-    asked = o2control_pb2.ListReposRequest(getRevisions=INCLUDE.of(request) == "revisions")
+    asked = o2control_pb2.ListReposRequest(getRevisions=bool(INCLUDE.of(request)))
     return await face.answer(request, face.control.ListRepos, asked)
 
 

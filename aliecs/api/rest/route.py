@@ -34,7 +34,6 @@ from aliecs.protocol import aliecs_v1_pb2
 
 BASE = "/api/v1"
 LONGEST_WAIT_S = 60.0
-LONGEST_REASON = 1000
 PROBLEM_TYPE = "application/problem+json"
 
 T = TypeVar("T")
@@ -62,7 +61,7 @@ class Part:
 
     name: str
     description: str
-    schema: Mapping[str, Any] = field(factory=lambda: {"type": "string", "minLength": 1})
+    schema: Mapping[str, Any] = field(factory=Text(shortest=1).schema)
 
 
 class _Required:

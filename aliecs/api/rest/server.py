@@ -15,7 +15,14 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from aliecs.api.request import CALLER, credentials_of, is_foreign, path_of, problem_answer
+from aliecs.api.request import (
+    CALLER,
+    credentials_of,
+    host_of,
+    is_foreign,
+    path_of,
+    problem_answer,
+)
 from aliecs.api.rest.document import openapi
 from aliecs.api.rest.face import Described, Face
 from aliecs.api.rest.page import page
@@ -59,6 +66,12 @@ class Rest:
             # A page of somebody else could act as whoever looks at it.
             raise Forbidden("the request comes from a page of another server")
         caller = await self.face.control.core.gate.recognise(credentials_of(request))
+        if caller.unbound and not self.face.access.is_own_name(host_of(request)):
+            # A name of somebody else that leads here makes their pages look like ours.
+            raise Forbidden(
+                f"this core is not called {host_of(request)[:60]!r}: ask for localhost or "
+                "an address, or set publicUrl"
+            )
         setattr(request, CALLER, caller)
 
     def _no_such_path(self, request: Request, failure: Failure) -> bytes:

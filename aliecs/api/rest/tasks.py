@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from twisted.web.server import Request
 
+from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.rest.face import Face
 from aliecs.api.rest.kind import MOST_IN_QUERY, Choice, Flag, Identifier, Names, Number, Text, Texts
 from aliecs.api.rest.route import (
     CURSOR,
-    LONGEST_REASON,
     PAGE,
     Body,
     Content,
@@ -81,7 +81,7 @@ ACTION = Body(
 CLEANUP = Body(
     [
         Field("taskIds", Texts(), "which tasks; none: all that are idle", []),
-        Field("reason", Text(LONGEST_REASON), "why", ""),
+        Field("reason", Text(LONGEST_REASON, has_lines=True), "why", ""),
         Field("kind", Choice(["tasks"]), "what is cleaned up", "tasks"),
     ]
 )

@@ -36,6 +36,7 @@ from aliecs.interfaces import (
     Memory,
     Offer,
     TaskLaunch,
+    Traffic,
 )
 from aliecs.protocol.combined import separate
 from aliecs.protocol.identifier import IdentifierGenerator
@@ -71,6 +72,7 @@ class MesosBackend:
     spread: Callable[[], float] = random.random
     framework_id: str = field(default="", init=False)
     state: str = field(default="INITIAL", init=False)
+    traffic: Traffic = field(factory=Traffic, init=False)
     hosts_known: HostBook = field(factory=HostBook, init=False)
     tasks: TaskBook = field(factory=TaskBook, init=False)
     executors: ExecutorBook = field(init=False)
@@ -117,7 +119,13 @@ class MesosBackend:
         )
         self.executors.restore(kept)
         self.link = MasterLink(
-            self.reactor, wire, Masters(options.masters), self, options.timeout_s, self.spread
+            self.reactor,
+            wire,
+            Masters(options.masters),
+            self,
+            options.timeout_s,
+            self.spread,
+            self.traffic,
         )
         self.keeper = TaskKeeper(self.reactor, self.tasks, self.hosts_known, self._order, observer)
         self.desk = OfferDesk(
@@ -129,6 +137,7 @@ class MesosBackend:
             self._order,
             self.keeper.tell_later,
             self.keeper.doubt,
+            self.traffic,
         )
         self.retirement = Retirement(
             self.reactor,

@@ -21,11 +21,11 @@ from aliecs.backend.mesos.host import HostBook, KnownHost
 from aliecs.backend.mesos.offer import Loan, OfferBook
 from aliecs.backend.mesos.option import MesosOptions
 from aliecs.backend.mesos.queue import Refused
-from aliecs.backend.mesos.resource import Pool
+from aliecs.backend.mesos.resource import Pool, amounts_of
 from aliecs.backend.mesos.task import KnownTask, TaskBook
 from aliecs.backend.mesos.wire import Unanswered
 from aliecs.errors import AliecsError, Unavailable
-from aliecs.interfaces import HostInfo, MesosState, Offer, TaskLaunch
+from aliecs.interfaces import HostInfo, MesosState, Offer, Sum, TaskLaunch, Traffic
 from aliecs.protocol import mesos_pb2
 from aliecs.protocol.mesos_scheduler_pb2 import Call
 
@@ -87,6 +87,7 @@ class OfferDesk:
     order: Order
     tell: Tell
     doubt: Callable[[Sequence[str]], None]
+    traffic: Traffic = field(factory=Traffic)
     book: OfferBook = field(factory=OfferBook, init=False)
     _is_open: bool = field(default=False, init=False)
     _is_suppressed: bool = field(default=False, init=False)
@@ -124,6 +125,10 @@ class OfferDesk:
         """The master offers."""
         now_s = self.clock.seconds()
         self._offered_s = now_s
+        self.traffic.offers_received += len(pieces)
+        for piece in pieces:
+            for name, amount in amounts_of(piece.resources).items():
+                self.traffic.resources.setdefault(name, Sum()).add(amount)
         refused = self.book.add(pieces)
         if refused:
             self._decline(refused)
@@ -323,6 +328,7 @@ class OfferDesk:
 
     async def _accept(self, loan: Loan, infos: Sequence[mesos_pb2.TaskInfo]) -> None:
         task_ids = [info.task_id.value for info in infos]
+        self.traffic.launches.add(len(task_ids))
         try:
             await self.order(call.accept(loan.piece_ids, infos, 0.0), loan.agent_id)
         except Unanswered as error:
@@ -347,6 +353,7 @@ class OfferDesk:
                 task.is_launching = False
 
     def _decline(self, piece_ids: Sequence[str], refuse_s: float | None = None) -> None:
+        self.traffic.offers_declined += len(piece_ids)
         seconds = self.options.refuse_s if refuse_s is None else refuse_s
         self._send(call.decline(piece_ids, seconds))
 

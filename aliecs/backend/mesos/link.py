@@ -7,8 +7,8 @@ Nothing that happens here ends a task: losing a master means to look for one aga
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 from google.protobuf.message import DecodeError
@@ -20,9 +20,12 @@ from aliecs.backend.mesos.address import Masters
 from aliecs.backend.mesos.queue import CallQueue, Route
 from aliecs.backend.mesos.wire import Reply, Stream, Wire
 from aliecs.errors import InvalidInput, Unavailable
+from aliecs.interfaces import Traffic
 from aliecs.protocol.mesos_pb2 import FrameworkInfo
 from aliecs.protocol.mesos_scheduler_pb2 import Call, Event
 from aliecs.protocol.recordio import RecordReader
+
+T = TypeVar("T")
 
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 5.0
@@ -69,6 +72,7 @@ class MasterLink:
     listener: LinkListener
     timeout_s: float
     spread: Callable[[], float] = random.random
+    traffic: Traffic = field(factory=Traffic)
     calls: CallQueue = field(init=False)
     is_subscribed: bool = field(default=False, init=False)
     is_leaving: bool = field(default=False, init=False)
@@ -82,6 +86,8 @@ class MasterLink:
     _watch: Any = field(default=None, init=False)
     _heard_s: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
+    _faults: int = field(default=0, init=False)
+    """Of who listens."""
     _told: str = field(default="", init=False)
     """The trouble that was told last; the same is not told twice."""
 
@@ -148,7 +154,7 @@ class MasterLink:
         address = self.masters.current
         body = call.subscribe(self.listener.framework()).SerializeToString()
         try:
-            reply, stream = await self.wire.open(address.url, body)
+            reply, stream = await self._counted(Call.SUBSCRIBE, self.wire.open(address.url, body))
         except Unavailable as error:
             self.masters.failed()
             self._tell(error.message)
@@ -227,6 +233,12 @@ class MasterLink:
                 return
 
     def _handle(self, event: Event, route: Route) -> None:
+        began_s, faults = self.reactor.seconds(), self._faults
+        self._deal_with(event, route)
+        name = Event.Type.Name(event.type).lower()
+        self.traffic.heard(name, self.reactor.seconds() - began_s, self._faults > faults)
+
+    def _deal_with(self, event: Event, route: Route) -> None:
         if event.type == Event.SUBSCRIBED:
             self._subscribed(event.subscribed, route)
         elif event.type == Event.ERROR:
@@ -241,6 +253,7 @@ class MasterLink:
         try:
             listen(what)
         except Exception:
+            self._faults += 1
             log.failure("something of the Mesos master was not taken")
 
     def _subscribed(self, event: Event.Subscribed, route: Route) -> None:
@@ -289,7 +302,17 @@ class MasterLink:
 
     async def send(self, message: Call, framework_id: str, subject: str = "") -> None:
         """See `CallQueue.send`."""
-        await self.calls.send(message, framework_id, subject)
+        await self._counted(message.type, self.calls.send(message, framework_id, subject))
+
+    async def _counted(self, kind: Any, answer: Awaitable[T]) -> T:
+        began_s, failed = self.reactor.seconds(), True
+        try:
+            result = await answer
+            failed = False
+        finally:
+            name = Call.Type.Name(kind).lower()
+            self.traffic.called(name, self.reactor.seconds() - began_s, failed)
+        return result
 
 
 def _advice(status: int) -> str:

@@ -25,6 +25,15 @@ def thousandths(amount: float) -> int:
     return round(amount * 1000)
 
 
+def amounts_of(resources: Iterable[mesos_pb2.Resource]) -> dict[str, float]:
+    """How much there is of each resource by name; of ranges, how many numbers."""
+    amounts: dict[str, float] = {}
+    for one in resources:
+        amount = one.scalar.value + sum(r.end - r.begin + 1 for r in one.ranges.range)
+        amounts[one.name] = amounts.get(one.name, 0.0) + amount
+    return amounts
+
+
 def merge(ranges: Iterable[tuple[int, int]]) -> Ranges:
     """Inclusive ranges, ascending and disjoint."""
     merged: Ranges = []

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 
 from aliecs.errors import SettingsError, Unavailable
 from aliecs.event.kafka.spool import Content, Letter, Spool
+from aliecs.event.timing import Timings
 
 QUEUE_BOUND = 200_000
 """What may wait for the thread. It falls behind so far only where its disk hangs."""
@@ -53,6 +54,7 @@ class _Sent:
     letter: Letter
     courier: Courier
     done: bool = False
+    since_ns: int = field(factory=time.perf_counter_ns)
 
     def __call__(self, error: Any, message: Any) -> None:
         self.courier._reported(self, error)
@@ -69,6 +71,8 @@ class Courier:
     content_of: Callable[[Any], Content]
     away_s: float = AWAY_S
     remind_s: float = REMIND_S
+    timings: Timings | None = field(init=False, default=None)
+    """Where it is noted how long letters took, if somebody wants to know."""
     sent: int = field(init=False, default=0)
     """Letters that the brokers have."""
     sent_of: Counter[str] = field(init=False, factory=Counter)
@@ -197,12 +201,20 @@ class Courier:
 
     def _contents(self, items: Iterable[Any]) -> Iterable[Content]:
         for item in items:
+            began_ns = time.perf_counter_ns()
             try:
-                yield self.content_of(item)
+                content = self.content_of(item)
             except Exception as error:
                 self.refused += 1
                 self._why_refused = f"{type(error).__name__}: {error}"
                 self._log.failure("this cannot be told to Kafka: {item!r}", item=item)
+            else:
+                self._took("kafka_prepare", content.topic, began_ns)
+                yield content
+
+    def _took(self, what: str, topic: str, began_ns: int) -> None:
+        if self.timings is not None:
+            self.timings.add(what, topic, time.perf_counter_ns() - began_ns)
 
     def _hand_over(self) -> None:
         if self._broken:
@@ -239,6 +251,7 @@ class Courier:
             sent.done = True
             self.sent += 1
             self.sent_of[sent.letter.topic] += 1
+            self._took("kafka_writer", sent.letter.topic, sent.since_ns)
         elif error.fatal() or error.name().startswith(("_PURGE", "_FATAL", "_MSG_TIMED_OUT")):
             self._broken = True
         else:
