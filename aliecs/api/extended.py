@@ -46,12 +46,14 @@ from aliecs.api.permission import (
 )
 from aliecs.api.preview import preview_reply
 from aliecs.api.reconfiguration import plan_reply, reconfiguration_request
+from aliecs.api.rehearsal import add_rehearsal
 from aliecs.api.statistics import statistics_reply
 from aliecs.api.tasks import kill_reply, task_of, tasks_of, told
 from aliecs.api.usage import usage_reply
 from aliecs.api.watching import Watch
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
+from aliecs.environment.rehearsal import wishes_of
 from aliecs.errors import AliecsError, InvalidInput
 from aliecs.event.record import User
 from aliecs.protocol import aliecs_v1_pb2
@@ -272,11 +274,14 @@ class ExtendedControl:
             dict(request.variables),
             User(name=request.requested_by),
         )
-        return await inspect(
+        reply, wishes = await inspect(
             self.core.manager.facilities,
             wanted,
-            lambda inspection: inspection_reply(request, inspection),
+            lambda inspection: (inspection_reply(request, inspection), wishes_of(inspection)),
         )
+        if request.with_placement:
+            await add_rehearsal(self.core, reply, wishes, call)
+        return reply
 
     @permit(READ)
     async def ExplainVariables(

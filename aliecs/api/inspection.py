@@ -26,8 +26,8 @@ def inspection_reply(
     `Exhausted` where it is too much for one reply."""
     reply = v1.InspectWorkflowReply(
         valid=not inspection.errors,
-        errors=[_problem(error) for error in inspection.errors],
-        warnings=[_problem(warning) for warning in inspection.warnings],
+        errors=[problem_message(error) for error in inspection.errors],
+        warnings=[problem_message(warning) for warning in inspection.warnings],
         steps=[step_message(step) for step in inspection.steps],
     )
     workflow = inspection.workflow
@@ -55,11 +55,16 @@ def inspection_reply(
             if is_svg
             else draw_text(rows, inspection.links)
         )
+    check_size(reply)
+    return reply
+
+
+def check_size(reply: v1.InspectWorkflowReply) -> None:
+    """Raises `Exhausted` where clients would not take it."""
     if reply.ByteSize() > MOST_BYTES:
         raise Exhausted(
             "the reply would be too large; ask for less: fewer hosts, no tree, not all roles drawn"
         )
-    return reply
 
 
 def _title(reply: v1.InspectWorkflowReply) -> str:
@@ -69,7 +74,8 @@ def _title(reply: v1.InspectWorkflowReply) -> str:
     )
 
 
-def _problem(error: TemplateError) -> v1.Problem:
+def problem_message(error: TemplateError) -> v1.Problem:
+    """Something wrong, or worth knowing."""
     location = error.location
     return v1.Problem(
         text=error.reason,

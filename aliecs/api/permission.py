@@ -213,7 +213,9 @@ def creation_permit(core: Core, call: ServerCall) -> Callable[[Collection[str]],
 
 def reason_of(request: Any, call: ServerCall) -> str:
     """Why it is asked for: a field of the request, or metadata."""
-    text = getattr(request, "reason", "") or call.metadata.get(REASON, "")
+    metadata = call.metadata
+    given = getattr(request, "reason", "") or metadata.get(REASON) or metadata.get(f"{REASON}-bin")
+    text = given or ""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     return " ".join(text.split())[:LONGEST_REASON]

@@ -21,6 +21,7 @@ from aliecs.cli.modification import exclusions_of, modify, print_exclusions
 from aliecs.cli.option import Group
 from aliecs.cli.output import Output, local_time, local_time_exact, state_text
 from aliecs.cli.reconfiguration import reconfigure
+from aliecs.cli.rehearsal import rehearse
 from aliecs.cli.role import role_tree
 from aliecs.cli.service import ask_configuration
 from aliecs.cli.session import EXTENDED, Session, session, user_name
@@ -38,6 +39,9 @@ group = Group("environment", help="Create, look at, move and destroy environment
 _SAVED = "COG-v1"
 _SHORT_EVENTS = {"START": "START_ACTIVITY", "STOP": "STOP_ACTIVITY"}
 _EVENTS = ("DEPLOY", "CONFIGURE", "START", "STOP", "RESET", "RECOVER")
+
+
+_reason = click.option("-r", "--reason", default="", help="why, for the audit")
 
 
 def _print_maps(output: Output, info: Any) -> None:
@@ -171,6 +175,8 @@ def _print_parts(
     help="without effect: the template says",
 )
 @click.option("-y", "--asynchronous", is_flag=True, help="do not wait until it is CONFIGURED")
+@click.option("-d", "--dry-run", is_flag=True, help="deploy nothing, only tell all of it")
+@_reason
 def create(
     workflow_template: str,
     configuration: str,
@@ -178,18 +184,26 @@ def create(
     auto: bool,
     public: bool,
     asynchronous: bool,
-) -> None:
-    """Create an environment."""
-    with session() as here:
+    dry_run: bool,
+    reason: str,
+) -> int:
+    """Create an environment.
+
+    With --dry-run nothing is deployed: hosts with their tasks and ports, the calls in their order,
+    and everything that would make it fail are told; exit code 1 where something would.
+    """
+    with session(reason) as here:
         payload = _payload(here, configuration) if configuration else Payload("", {})
         template = workflow_template or payload.workflow
         if not template:
             raise InvalidInput("name a workflow template: -w NAME (see: coconut template list)")
         variables = {} if extra_vars is None else parse_variables(extra_vars)
         variables = {**payload.variables, **variables}
+        if dry_run:
+            return rehearse(here, template, variables)
         if auto:
             _follow(here, template, variables)
-            return
+            return 0
         request = o2control_pb2.NewEnvironmentRequest(
             workflowTemplate=template, vars=variables, public=public, requestUser=here.user
         )
@@ -198,6 +212,7 @@ def create(
         else:
             reply = _create_and_wait(here, request)
         _print_created(here.output, reply)
+        return 0
 
 
 def _create_and_wait(here: Session, request: Any) -> Any:
@@ -290,13 +305,14 @@ def _event_line(event: Any) -> str:
 
 @click.argument("environment_id", metavar="ID")
 @click.option("-e", "--event", required=True, help=f"one of {', '.join(_EVENTS)}, in any case")
-def control(environment_id: str, event: str) -> None:
+@_reason
+def control(environment_id: str, event: str, reason: str) -> None:
     """Take an environment through a transition.
 
     A transition that was tried and failed is told, with its cause; look at the state.
     """
     name = _SHORT_EVENTS.get(event.upper(), event.upper())
-    with session() as here:
+    with session(reason) as here:
         if name == "RECOVER":
             _recover(here, environment_id)
             return
@@ -352,11 +368,12 @@ def _recover(here: Session, environment_id: str) -> None:
 @click.option("-k", "--keep-tasks", is_flag=True, help="leave its tasks to later environments")
 @click.option("-a", "--allow-in-running-state", is_flag=True, help="stop a run first, gently")
 @click.option("-f", "--force", is_flag=True, help="from any state, without STOP and RESET")
+@_reason
 def destroy(
-    environment_id: str, keep_tasks: bool, allow_in_running_state: bool, force: bool
+    environment_id: str, keep_tasks: bool, allow_in_running_state: bool, force: bool, reason: str
 ) -> None:
     """Destroy an environment."""
-    with session() as here:
+    with session(reason) as here:
         request = o2control_pb2.DestroyEnvironmentRequest(
             id=environment_id,
             keepTasks=keep_tasks,

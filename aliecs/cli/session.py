@@ -20,6 +20,7 @@ import click
 from attrs import define, field
 from rich.text import Text
 
+from aliecs.api.request import REASON
 from aliecs.cli.credentials import metadata_of, tls_of
 from aliecs.cli.option import DEFAULT_TIMEOUT_S, ClientSettings, settings_of
 from aliecs.cli.output import Output
@@ -83,7 +84,7 @@ class Session:
     settings: ClientSettings
     output: Output
     channel: BlockingChannel
-    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    metadata: Mapping[str, str | bytes] = field(factory=dict, repr=False)
     """What goes with every call: who asks."""
     _services: frozenset[str] | None = field(default=None, init=False)
 
@@ -290,12 +291,22 @@ class _Watch:
 
 
 @contextlib.contextmanager
-def session() -> Iterator[Session]:
-    """The session of the command that runs."""
+def session(reason: str = "") -> Iterator[Session]:
+    """The session of the command that runs; `reason` is why it asks, where its requests have no
+    place for that."""
     settings = settings_of(click.get_current_context())
     output = Output.open(settings.output, settings.nocolor)
     options = {"grpc.max_receive_message_length": _MOST_BYTES}
     tls = tls_of(settings)
-    metadata = metadata_of(settings, tls)
+    metadata = {**metadata_of(settings, tls), **reason_metadata(reason)}
     with BlockingChannel(settings.endpoint, options, tls) as channel:
         yield Session(settings, output, channel, metadata)
+
+
+def reason_metadata(reason: str) -> Mapping[str, str | bytes]:
+    """Why something is asked for, as metadata; what is not plain text goes as bytes."""
+    if not reason:
+        return {}
+    if reason.isascii() and reason.isprintable():
+        return {REASON: reason}
+    return {f"{REASON}-bin": reason.encode()}

@@ -50,8 +50,8 @@ def check(template: str, extra_vars: str | None) -> int:
         if not here.output.is_text:
             here.output.value(to_value(reply))
         else:
-            _print_problems(here.output, reply)
-            _print_summary(here.output, template, reply)
+            print_problems(here.output, reply)
+            print_summary(here.output, template, reply)
         return 0 if reply.valid else 1
 
 
@@ -91,16 +91,16 @@ def show(
             output.value(to_value(reply))
             return 0 if reply.valid else 1
         chosen = tasks or calls or variables
-        _print_problems(output, reply)
+        print_problems(output, reply)
         if not chosen:
             output.line(reply.drawing)
         if tasks or not chosen:
             _print_tasks(output, reply.root, compile_glob(role, separator=".").matches)
         if calls or not chosen:
-            _print_steps(output, reply.steps)
+            print_steps(output, reply.steps)
         if variables:
             print_explained(output, reply.explained)
-        _print_summary(output, template, reply)
+        print_summary(output, template, reply)
         return 0 if reply.valid else 1
 
 
@@ -114,7 +114,7 @@ def graph(template: str, extra_vars: str | None, path: str | None, everything: b
     with session() as here:
         drawing = v1.DRAWING_TEXT if path is None else v1.DRAWING_SVG
         reply = _inspect(here, template, extra_vars, drawing=drawing, draw_all=everything)
-        _print_problems(here.output, reply)
+        print_problems(here.output, reply)
         if path is not None:
             try:
                 Path(path).write_text(reply.drawing)
@@ -131,7 +131,8 @@ def graph(template: str, extra_vars: str | None, path: str | None, everything: b
 # --- for people ----------------------------------------------------------------------------------
 
 
-def _print_problems(output: Output, reply: Any) -> None:
+def print_problems(output: Output, reply: Any) -> None:
+    """What is wrong, and what is worth knowing."""
     if not output.is_text:
         return
     for kind, style, problems in (
@@ -151,19 +152,21 @@ def _print_problems(output: Output, reply: Any) -> None:
             output.line(f"... and {len(problems) - _MOST_SHOWN} more (--output json has all)")
 
 
-def _print_summary(output: Output, template: str, reply: Any) -> None:
+def print_summary(output: Output, template: str, reply: Any) -> None:
+    """What there is of everything, in a line."""
     if not reply.name:
-        output.line(f"{template}: {_count(len(reply.errors), 'error')}")
+        output.line(f"{template}: {count(len(reply.errors), 'error')}")
         return
     output.line(
         f"{reply.name} ({reply.repository}@{reply.revision[:12]}): "
-        f"{_count(reply.task_count, 'task')} on {_count(reply.host_count, 'named host')}, "
-        f"{_count(reply.call_count, 'call')}, {_count(reply.role_count, 'role')}; "
-        f"{_count(len(reply.errors), 'error')}, {_count(len(reply.warnings), 'warning')}"
+        f"{count(reply.task_count, 'task')} on {count(reply.host_count, 'named host')}, "
+        f"{count(reply.call_count, 'call')}, {count(reply.role_count, 'role')}; "
+        f"{count(len(reply.errors), 'error')}, {count(len(reply.warnings), 'warning')}"
     )
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number with its noun."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
@@ -215,7 +218,8 @@ def _channel(channel: Any) -> str:
     return " ".join(parts)
 
 
-def _print_steps(output: Output, steps: Sequence[Any]) -> None:
+def print_steps(output: Output, steps: Sequence[Any]) -> None:
+    """Calls and hooks in their order."""
     if not steps:
         return
     output.table(

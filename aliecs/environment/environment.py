@@ -56,6 +56,19 @@ LAST_WORDS_BYTES = 4096
 """How much of the output of a task that failed is looked at for its last lines."""
 
 
+def list_of(text: str) -> Sequence[str]:
+    """The JSON list of texts that a variable has; anything else is an empty one."""
+    try:
+        return msgspec.json.decode(text, type=list[str]) if text else []
+    except msgspec.DecodeError:
+        return []
+
+
+def detectors_of(text: str) -> Sequence[str]:
+    """The recognised names of a variable `detectors`, upper case, sorted."""
+    return sorted({name.upper() for name in list_of(text)} & DETECTORS)
+
+
 @define(eq=False)
 class Environment:
     """See the module. `react` is told when the environment has to do something by itself: go to
@@ -142,17 +155,12 @@ class Environment:
 
     def list_variable(self, name: str) -> Sequence[str]:
         """The JSON list of texts in a variable of the root role; anything else is an empty one."""
-        text = self.root.variable(name)
-        try:
-            return msgspec.json.decode(text, type=list[str]) if text else []
-        except msgspec.DecodeError:
-            return []
+        return list_of(self.root.variable(name))
 
     def detectors(self) -> Sequence[str]:
         """Detectors that the environment uses: the recognised names of its variable `detectors`,
         upper case, sorted."""
-        names = {name.upper() for name in self.list_variable("detectors")}
-        return sorted(names & DETECTORS)
+        return detectors_of(self.root.variable("detectors"))
 
     def concerned_detectors(self) -> Sequence[str]:
         """As `detectors`, with those that are excluded just now: what happens to the environment

@@ -682,7 +682,7 @@ class ListExclusionsReply(_message.Message):
     def __init__(self, exclusions: _Optional[_Iterable[_Union[Exclusion, _Mapping]]] = ...) -> None: ...
 
 class InspectWorkflowRequest(_message.Message):
-    __slots__ = ("workflow_template", "variables", "requested_by", "with_tree", "variables_of", "variable_names", "drawing", "draw_all")
+    __slots__ = ("workflow_template", "variables", "requested_by", "with_tree", "variables_of", "variable_names", "drawing", "draw_all", "with_placement")
     class VariablesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -698,6 +698,7 @@ class InspectWorkflowRequest(_message.Message):
     VARIABLE_NAMES_FIELD_NUMBER: _ClassVar[int]
     DRAWING_FIELD_NUMBER: _ClassVar[int]
     DRAW_ALL_FIELD_NUMBER: _ClassVar[int]
+    WITH_PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     workflow_template: str
     variables: _containers.ScalarMap[str, str]
     requested_by: str
@@ -706,7 +707,8 @@ class InspectWorkflowRequest(_message.Message):
     variable_names: _containers.RepeatedScalarFieldContainer[str]
     drawing: Drawing
     draw_all: bool
-    def __init__(self, workflow_template: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., requested_by: _Optional[str] = ..., with_tree: _Optional[bool] = ..., variables_of: _Optional[str] = ..., variable_names: _Optional[_Iterable[str]] = ..., drawing: _Optional[_Union[Drawing, str]] = ..., draw_all: _Optional[bool] = ...) -> None: ...
+    with_placement: bool
+    def __init__(self, workflow_template: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., requested_by: _Optional[str] = ..., with_tree: _Optional[bool] = ..., variables_of: _Optional[str] = ..., variable_names: _Optional[_Iterable[str]] = ..., drawing: _Optional[_Union[Drawing, str]] = ..., draw_all: _Optional[bool] = ..., with_placement: _Optional[bool] = ...) -> None: ...
 
 class Problem(_message.Message):
     __slots__ = ("text", "file", "line", "role")
@@ -721,7 +723,7 @@ class Problem(_message.Message):
     def __init__(self, text: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[str] = ...) -> None: ...
 
 class InspectWorkflowReply(_message.Message):
-    __slots__ = ("valid", "name", "description", "repository", "revision", "errors", "warnings", "role_count", "task_count", "call_count", "host_count", "root", "steps", "explained", "drawing")
+    __slots__ = ("valid", "name", "description", "repository", "revision", "errors", "warnings", "role_count", "task_count", "call_count", "host_count", "root", "steps", "explained", "drawing", "hosts", "detectors")
     VALID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -737,6 +739,8 @@ class InspectWorkflowReply(_message.Message):
     STEPS_FIELD_NUMBER: _ClassVar[int]
     EXPLAINED_FIELD_NUMBER: _ClassVar[int]
     DRAWING_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
     valid: bool
     name: str
     description: str
@@ -752,7 +756,33 @@ class InspectWorkflowReply(_message.Message):
     steps: _containers.RepeatedCompositeFieldContainer[HookStep]
     explained: _containers.RepeatedCompositeFieldContainer[ExplainedRole]
     drawing: str
-    def __init__(self, valid: _Optional[bool] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., repository: _Optional[str] = ..., revision: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., role_count: _Optional[int] = ..., task_count: _Optional[int] = ..., call_count: _Optional[int] = ..., host_count: _Optional[int] = ..., root: _Optional[_Union[InspectedRole, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[HookStep, _Mapping]]] = ..., explained: _Optional[_Iterable[_Union[ExplainedRole, _Mapping]]] = ..., drawing: _Optional[str] = ...) -> None: ...
+    hosts: _containers.RepeatedCompositeFieldContainer[PlannedHost]
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, valid: _Optional[bool] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., repository: _Optional[str] = ..., revision: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., role_count: _Optional[int] = ..., task_count: _Optional[int] = ..., call_count: _Optional[int] = ..., host_count: _Optional[int] = ..., root: _Optional[_Union[InspectedRole, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[HookStep, _Mapping]]] = ..., explained: _Optional[_Iterable[_Union[ExplainedRole, _Mapping]]] = ..., drawing: _Optional[str] = ..., hosts: _Optional[_Iterable[_Union[PlannedHost, _Mapping]]] = ..., detectors: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PlannedHost(_message.Message):
+    __slots__ = ("host", "cpus", "memory_mb", "tasks")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_MB_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    cpus: float
+    memory_mb: float
+    tasks: _containers.RepeatedCompositeFieldContainer[PlannedTask]
+    def __init__(self, host: _Optional[str] = ..., cpus: _Optional[float] = ..., memory_mb: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[PlannedTask, _Mapping]]] = ...) -> None: ...
+
+class PlannedTask(_message.Message):
+    __slots__ = ("role", "class_name", "control_port", "channel_ports")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_PORT_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_PORTS_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    class_name: str
+    control_port: int
+    channel_ports: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, role: _Optional[str] = ..., class_name: _Optional[str] = ..., control_port: _Optional[int] = ..., channel_ports: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class InspectedConstraint(_message.Message):
     __slots__ = ("attribute", "value")

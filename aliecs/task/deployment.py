@@ -147,6 +147,17 @@ class Deployer:
             await deferLater(self.clock, ROUND_S)
         return failures
 
+    async def rehearse(self, wanted: Sequence[WantedTask]) -> Placement:
+        """Where tasks would go just now. Offers are given back at once, and idle tasks are left
+        out of account: they may be taken, or make room."""
+        offers = await self.backend.gather_offers()
+        try:
+            if len(wanted) <= PLACED_AT_ONCE:
+                return place(wanted, offers, self.hosts())
+            return await deferToThread(place, wanted, offers, self.hosts())
+        finally:
+            self.backend.decline(offers)
+
     async def _claim_idle(self, plan: Plan) -> dict[int, DeploymentRequest]:
         """Take idle tasks for what they will do for. Gives the requests that are left, by their
         place in the plan.

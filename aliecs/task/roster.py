@@ -49,7 +49,7 @@ from aliecs.task.deployment import Deployer, DeploymentFailure, DeploymentReques
 from aliecs.task.host import Hosts
 from aliecs.task.killing import Killer
 from aliecs.task.pace import Pace
-from aliecs.task.placement import MACHINE
+from aliecs.task.placement import MACHINE, Placement, WantedTask
 from aliecs.task.question import Questions
 from aliecs.task.task import Phase, Task, TaskEnd, TaskOwner
 from aliecs.task.usage import UsageWatch
@@ -148,6 +148,10 @@ class Roster:
     async def deploy(self, plan: Plan) -> Sequence[DeploymentFailure]:
         """See `Deployer.deploy`."""
         return await self._deployer.deploy(plan)
+
+    async def rehearse(self, wanted: Sequence[WantedTask]) -> Placement:
+        """See `Deployer.rehearse`."""
+        return await self._deployer.rehearse(wanted)
 
     async def command(
         self,

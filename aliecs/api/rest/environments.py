@@ -188,6 +188,7 @@ async def create(face: Face, request: Request) -> bytes:
             },
             aliecs_v1_pb2.InspectWorkflowRequest,
         )
+        inspection.with_placement = True
         reply = await face.extended.InspectWorkflow(inspection, call_of(request))
         return json_answer(request, to_value(reply), 200 if reply.valid else 422)
     asked = from_value(
