@@ -21,6 +21,8 @@ it."""
 LONGEST_BODY = 4 * 1024 * 1024
 CALLER = "caller"
 """The attribute of a request that says who calls, as soon as somebody has found out."""
+ENVIRONMENT = "environment_id"
+"""The attribute of a request that names the environment of its path, empty for none."""
 SESSION = b"aliecs_session"
 """The cookie of a browser that somebody has logged in with."""
 
@@ -107,10 +109,14 @@ def problem_answer(
 ) -> bytes:
     """Answer with what went wrong, as problem+json; `more` are members beyond the usual."""
     location = request.responseHeaders.getRawHeaders(b"location", [])
-    operation = {"operation_id": location[0].decode().rsplit("/", 1)[-1]} if location else {}
+    about: dict[str, Any] = dict(more or {})
+    if location:
+        about["operation_id"] = location[0].decode().rsplit("/", 1)[-1]
+    if environment_id := getattr(request, ENVIRONMENT, ""):
+        about["environment_id"] = environment_id
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/problem+json")
-    return problem(status, title, detail, code, **operation, **(more or {}))
+    return problem(status, title, detail, code, **about)
 
 
 def problem(status: int, title: str, detail: str, code: str, **more: Any) -> bytes:

@@ -203,6 +203,12 @@ def test_bad_requests(
     assert headers["Content-Type"] == "application/problem+json"
 
 
+def test_a_problem_names_the_environment(core: RunningCore) -> None:
+    status, problem, _ = core.rest("GET", f"{API}/environments/2rvUhqKFcLZ/roles")
+    assert (status, problem["environment_id"]) == (404, "2rvUhqKFcLZ")
+    assert "environment_id" not in core.rest("GET", f"{API}/tasks/x")[1]
+
+
 def test_not_json(core: RunningCore) -> None:
     request = urllib.request.Request(
         core.addresses["rest"] + f"{API}/environments", data=b"{", method="POST"

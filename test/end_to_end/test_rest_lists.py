@@ -199,6 +199,22 @@ def test_what_a_cleanup_would_end(core: RunningCore) -> None:
     assert get(core, "/tasks?locked=false")["tasks"] == []
 
 
+def test_why_something_was_done_is_in_the_audit(core: RunningCore) -> None:
+    status, operation, _ = core.rest(
+        "POST", f"{API}/environments?wait=30", {"template": DEMO, "reason": "a first try"}
+    )
+    assert status == 200, operation
+    environment = operation["environmentId"]
+    path = f"{API}/environments/{environment}"
+    core.rest("POST", f"{path}/transitions?wait=30", {"type": "RESET", "reason": "not this one"})
+    core.rest("DELETE", f"{path}?wait=30&reason=that+is+all")
+    told = get(core, "/audit")["entries"]
+    reasons = {one["action"]: one["reason"] for one in told if one["reason"]}
+    assert reasons["NewEnvironment"] == "a first try"
+    assert reasons["ControlEnvironment"] == "not this one"
+    assert reasons["DestroyEnvironment"] == "that is all"
+
+
 def test_statistics_of_transitions(core: RunningCore, pair: Sequence[str]) -> None:
     ended = core.create(DEMO).id
     core.destroy(ended)

@@ -263,6 +263,10 @@ def _problem() -> dict[str, Any]:
                 "items": {"type": "string"},
                 "description": "the detectors whose locks it takes",
             },
+            "environment_id": {
+                "type": "string",
+                "description": "the environment that the path names, where it names one",
+            },
             "operation_id": {
                 "type": "string",
                 "description": "the operation that was begun, where there is one",

@@ -17,6 +17,7 @@ from werkzeug.routing import RequestRedirect
 
 from aliecs.api.request import (
     CALLER,
+    ENVIRONMENT,
     credentials_of,
     host_of,
     is_foreign,
@@ -52,6 +53,7 @@ class Rest:
 
     def _serve(self, route: Route) -> None:
         async def routed(request: Request, **parts: str) -> Any:
+            setattr(request, ENVIRONMENT, parts.get("environment_id", ""))
             if not route.anyone:
                 await self._recognise(request, route)
             answer = route.handler(self.face, request, **parts)
