@@ -40,7 +40,8 @@ unit: $(TEST_STAMP)
 fuzz: $(TEST_STAMP)
 	$(BIN)/python -m test.fuzz --seconds $(SECONDS_OF_FUZZ)
 	ALIECS_REQUESTS_BY_CHANCE=$(REQUESTS_BY_CHANCE) \
-		$(BIN)/python -m pytest test/end_to_end/test_rest_by_chance.py
+		$(BIN)/python -m pytest test/end_to_end/test_rest_by_chance.py \
+		test/end_to_end/test_grpc_by_chance.py
 
 # The editable install in its "compat" form: the plain one hides the twistd plugin.
 $(STAMP): setup.cfg pyproject.toml

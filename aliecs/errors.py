@@ -58,6 +58,13 @@ class InvalidInput(AliecsError):
     http_status = 400
 
 
+class KeyReused(InvalidInput):
+    """The idempotency key of a request is that of another one."""
+
+    code = "idempotency_key_reused"
+    http_status = 422
+
+
 class TemplateError(InvalidInput):
     """A workflow or task template is wrong.
 
@@ -196,6 +203,13 @@ class TransitionFailed(AliecsError):
             self.code = cause.code
             self.grpc_status = cause.grpc_status
             self.http_status = cause.http_status
+
+
+class Aborted(TransitionFailed):
+    """Somebody gave it up, or something more important did; the text says who and why."""
+
+    code = "aborted"
+    http_status = 409
 
 
 class NotImplementedYet(AliecsError):

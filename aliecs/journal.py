@@ -51,6 +51,17 @@ CREATE TABLE IF NOT EXISTS environment (
     record TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS environment_by_end ON environment (ended_ms);
+CREATE TABLE IF NOT EXISTS request (
+    user TEXT NOT NULL,
+    key TEXT NOT NULL,
+    method TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    operation_id TEXT NOT NULL,
+    answer BLOB NOT NULL,
+    PRIMARY KEY (user, key)
+);
+CREATE INDEX IF NOT EXISTS request_by_time ON request (time_ms);
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -85,6 +96,19 @@ class EnvironmentRecord:
     created_ms: int
     ended_ms: int | None
     record: Mapping[str, Any]
+
+
+@frozen
+class KeptRequest:
+    """A request that came with an idempotency key. `answer` is empty while there is none."""
+
+    user: str
+    key: str
+    method: str
+    digest: str
+    time_ms: int
+    operation_id: str
+    answer: bytes
 
 
 @frozen
@@ -169,6 +193,28 @@ class Journal:
     def observe(self, kind: str, environment_id: str, body: Mapping[str, Any]) -> None:
         """Write an observation with the next group; the caller does not wait."""
         self._write_soon([self._entry_statement(kind, environment_id, body)])
+
+    def request(self, request: KeptRequest) -> None:
+        """Write a request that came with a key, or what it was answered. It is written before all
+        that is intended after it."""
+        statement = (
+            "INSERT OR REPLACE INTO request (user, key, method, digest, time_ms, operation_id, "
+            "answer) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                request.user,
+                request.key,
+                request.method,
+                request.digest,
+                request.time_ms,
+                request.operation_id,
+                request.answer,
+            ),
+        )
+        self._write_soon([statement])
+
+    def forget_request(self, user: str, key: str) -> None:
+        """A request with a key has done nothing, or is too old."""
+        self._write_soon([("DELETE FROM request WHERE user = ? AND key = ?", (user, key))])
 
     def _write_soon(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         try:
@@ -255,6 +301,20 @@ class Journal:
         """The record of one environment, None where there is none (any more)."""
         found = await self._records("id = ?", (environment_id,))
         return found[0] if found else None
+
+    async def requests(self, since_ms: int, limit: int) -> Sequence[KeptRequest]:
+        """The last requests that came with keys, oldest first."""
+
+        def query(connection: sqlite3.Connection) -> list[KeptRequest]:
+            connection.execute("DELETE FROM request WHERE time_ms < ?", (since_ms,))
+            rows = connection.execute(
+                "SELECT user, key, method, digest, time_ms, operation_id, answer FROM request "
+                "ORDER BY time_ms DESC LIMIT ?",
+                (limit,),
+            )
+            return [KeptRequest(*row) for row in reversed(rows.fetchall())]
+
+        return await self._read(query)
 
     async def audited(self, wanted: AuditQuery) -> Sequence[str]:
         """Lines of the audit as they were written, newest first."""

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 
 from aliecs.api.budget import Budget
 from aliecs.api.core import OPERATION_ID
+from aliecs.api.idempotency import once
 from aliecs.api.message import (
     environment_info,
     role_info,
@@ -36,7 +37,6 @@ from aliecs.api.permission import (
 )
 from aliecs.api.repository import RepositoryControl
 from aliecs.api.shield import shielded
-from aliecs.api.validation import checked
 from aliecs.environment.environment import DETECTORS, Environment
 from aliecs.environment.machine import parse_event
 from aliecs.environment.manager import CreationRequest, DestructionRequest
@@ -62,7 +62,6 @@ CREATION_ERROR_LENGTH = 6000
 """Characters of a failed creation's cause that fit a gRPC status with details."""
 
 
-@checked(o2control_pb2.DESCRIPTOR.services_by_name["Control"])
 @define(eq=False)
 class Control(RepositoryControl):
     """The service `o2control.Control`."""
@@ -203,6 +202,7 @@ class Control(RepositoryControl):
         return reply
 
     @permit(CREATION)
+    @once
     async def NewEnvironment(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -220,6 +220,7 @@ class Control(RepositoryControl):
         )
 
     @permit(CREATION)
+    @once
     async def NewEnvironmentAsync(
         self, request: o2control_pb2.NewEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewEnvironmentReply:
@@ -235,6 +236,7 @@ class Control(RepositoryControl):
         )
 
     @permit(CREATION)
+    @once
     async def NewAutoEnvironment(
         self, request: o2control_pb2.NewAutoEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.NewAutoEnvironmentReply:
@@ -261,6 +263,7 @@ class Control(RepositoryControl):
         return self.core.automatic.read(request.id)
 
     @permit(ENVIRONMENT)
+    @once
     async def ControlEnvironment(
         self, request: o2control_pb2.ControlEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ControlEnvironmentReply:
@@ -290,6 +293,7 @@ class Control(RepositoryControl):
         )
 
     @permit(ENVIRONMENT)
+    @once
     async def ModifyEnvironment(
         self, request: o2control_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.ModifyEnvironmentReply:
@@ -298,6 +302,7 @@ class Control(RepositoryControl):
         return await modify_in_order(self.core, environment, request, call)
 
     @permit(DESTRUCTION)
+    @once
     async def DestroyEnvironment(
         self, request: o2control_pb2.DestroyEnvironmentRequest, call: ServerCall
     ) -> o2control_pb2.DestroyEnvironmentReply:
@@ -398,6 +403,7 @@ class Control(RepositoryControl):
         )
 
     @permit(ADMIN)
+    @once
     async def CleanupTasks(
         self, request: o2control_pb2.CleanupTasksRequest, call: ServerCall
     ) -> o2control_pb2.CleanupTasksReply:

@@ -10,6 +10,8 @@ from attrs import define, field
 from aliecs.access.audit import Audit
 from aliecs.access.gate import Gate
 from aliecs.api.automatic import AutomaticEnvironments
+from aliecs.api.idempotency import OPERATION_ID as OPERATION_ID
+from aliecs.api.idempotency import Requests
 from aliecs.environment.environment import Environment
 from aliecs.environment.manager import Manager
 from aliecs.errors import InvalidInput
@@ -23,9 +25,6 @@ from aliecs.interfaces import (
 )
 from aliecs.protocol.identifier import is_identifier
 from aliecs.task.roster import Roster
-
-OPERATION_ID = "aliecs-operation-id"
-"""Trailing metadata: the operation that a call began."""
 
 
 @define(eq=False)
@@ -50,9 +49,11 @@ class Core:
     endpoints: Mapping[str, str] = field(factory=dict)
     now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
     automatic: AutomaticEnvironments = field(init=False)
+    requests: Requests = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.automatic = AutomaticEnvironments(self.manager, self.bus)
+        self.requests = Requests(self.manager.facilities.journal, self.now_ms)
 
     def environment(self, environment_id: str) -> Environment:
         """The environment that a request names. Raises `InvalidInput` and `NotFound`."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
 from attrs import define
 
 from aliecs.api.core import OPERATION_ID, Core
 from aliecs.api.host import drain_host, hosts_reply, resume_host
+from aliecs.api.idempotency import once
 from aliecs.api.inspection import (
     MOST_EXPLAINED,
     explained_role,
@@ -27,23 +31,28 @@ from aliecs.api.locks import (
     take_lock,
 )
 from aliecs.api.message import operation_message, record_message
-from aliecs.api.modification import exclusions_reply, modification_request
+from aliecs.api.modification import exclusions_reply, modification_request, reason_of
 from aliecs.api.permission import (
     ADMIN_READ,
     ENVIRONMENT,
     GLOBAL,
     LOCK,
     LOOK,
+    OPERATION,
     READ,
+    TASKS,
     permit,
+    user_of,
 )
 from aliecs.api.preview import preview_reply
+from aliecs.api.reconfiguration import plan_reply, reconfiguration_request
 from aliecs.api.statistics import statistics_reply
+from aliecs.api.tasks import kill_reply, task_of, tasks_of, told
 from aliecs.api.usage import usage_reply
-from aliecs.api.validation import checked
+from aliecs.api.watching import Watch
 from aliecs.environment.inspection import InspectionRequest, inspect
 from aliecs.environment.machine import Event
-from aliecs.errors import InvalidInput, NotFound
+from aliecs.errors import AliecsError, InvalidInput
 from aliecs.event.record import User
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import is_identifier
@@ -52,11 +61,13 @@ from aliecs.txgrpc.route import ServerCall
 LOG_BYTES = 65_536
 """How much of a task's output is asked for."""
 
+MOST_WAITED = 1000
+"""How many of those that are waited for are told at most."""
+
 RECORDS = 100
 """Records given where the client does not say how many."""
 
 
-@checked(aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"])
 @define(eq=False)
 class ExtendedControl:
     """The service `aliecs.v1.Control`: what goes beyond the reference."""
@@ -68,7 +79,23 @@ class ExtendedControl:
         self, request: aliecs_v1_pb2.GetOperationRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
         """One operation."""
-        return operation_message(self.core.manager.facilities.operations.get(request.id))
+        operation = self.core.manager.facilities.operations.get(request.id)
+        return operation_message(
+            operation, request.with_results, min(request.waiting_limit, MOST_WAITED)
+        )
+
+    @permit(OPERATION)
+    @once
+    async def AbortOperation(
+        self, request: aliecs_v1_pb2.AbortOperationRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """Give up an operation, and wait until all that follows from it is done."""
+        user = user_of(call)
+        operation = self.core.manager.abort(request.id, user, reason_of(request.reason))
+        call.trailing[OPERATION_ID] = operation.id
+        with suppress(AliecsError):
+            await operation.wait()
+        return operation_message(operation)
 
     @permit(READ)
     async def ListOperations(
@@ -102,9 +129,7 @@ class ExtendedControl:
         self, request: aliecs_v1_pb2.GetTaskLogRequest, call: ServerCall
     ) -> aliecs_v1_pb2.GetTaskLogReply:
         """The last lines that a task wrote."""
-        task = self.core.roster.task(request.task_id)
-        if task is None:
-            raise NotFound("task not found")
+        task = task_of(self.core, request.task_id)
         stderr = request.stream == aliecs_v1_pb2.TASK_STREAM_STDERR
         text = await self.core.roster.task_log(task, "stderr" if stderr else "stdout", LOG_BYTES)
         lines = text.splitlines()
@@ -146,6 +171,7 @@ class ExtendedControl:
         return await resume_host(self.core.roster, request, request.requested_by)
 
     @permit(ENVIRONMENT)
+    @once
     async def Recover(
         self, request: aliecs_v1_pb2.RecoverRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
@@ -159,16 +185,70 @@ class ExtendedControl:
         return operation_message(operation)
 
     @permit(ENVIRONMENT)
+    @once
     async def ModifyEnvironment(
         self, request: aliecs_v1_pb2.ModifyEnvironmentRequest, call: ServerCall
     ) -> aliecs_v1_pb2.Operation:
         """Exclude roles and detectors from an environment, or include them again."""
         environment = self.core.environment(request.environment_id)
         wanted = modification_request(request, request.requested_by)
-        operation = self.core.manager.modify(environment.id, wanted)
+        operation = self.core.manager.alterations.modify(environment.id, wanted)
         call.trailing[OPERATION_ID] = operation.id
         await operation.wait()
         return operation_message(operation)
+
+    @permit(ENVIRONMENT)
+    @once
+    async def ReconfigureEnvironment(
+        self, request: aliecs_v1_pb2.ReconfigureEnvironmentRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.ReconfigureEnvironmentReply:
+        """Reset and configure an environment with other variables, or say what that would do."""
+        environment = self.core.environment(request.environment_id)
+        wanted = reconfiguration_request(request, request.requested_by)
+        if request.dry_run:
+            plan = await self.core.manager.alterations.plan(environment.id, wanted.variables)
+            return await plan_reply(plan, self.core.roster.pace)
+        operation = self.core.manager.alterations.modify(environment.id, wanted)
+        call.trailing[OPERATION_ID] = operation.id
+        await operation.wait()
+        return aliecs_v1_pb2.ReconfigureEnvironmentReply(operation=operation_message(operation))
+
+    @permit(TASKS)
+    @once
+    async def KillTasks(
+        self, request: aliecs_v1_pb2.KillTasksRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.KillTasksReply:
+        """End tasks, whoever has them."""
+        tasks = tasks_of(self.core, request)
+        before = [told(task) for task in tasks]
+        user = user_of(call)
+        reason = reason_of(request.reason)
+        operation = self.core.manager.alterations.kill_tasks(tasks, user, reason, request.force)
+        call.trailing[OPERATION_ID] = operation.id
+        killed, left = await operation.wait()
+        return kill_reply(killed, left, before)
+
+    @permit(TASKS)
+    @once
+    async def RestartTask(
+        self, request: aliecs_v1_pb2.RestartTaskRequest, call: ServerCall
+    ) -> aliecs_v1_pb2.Operation:
+        """Give the role of a task another process."""
+        operation = self.core.manager.alterations.restart_task(
+            task_of(self.core, request.task_id),
+            user_of(call),
+            reason_of(request.reason),
+        )
+        call.trailing[OPERATION_ID] = operation.id
+        await operation.wait()
+        return operation_message(operation)
+
+    @permit(READ)
+    def WatchEnvironment(
+        self, request: aliecs_v1_pb2.WatchEnvironmentRequest, call: ServerCall
+    ) -> AsyncIterator[aliecs_v1_pb2.EnvironmentChange]:
+        """The roles of an environment as they are, and then what changes."""
+        return Watch(self.core, self.core.environment(request.environment_id)).changes()
 
     @permit(READ)
     async def ListExclusions(

@@ -79,7 +79,7 @@ async def hand_over_lock(
     """Give one to somebody else; `ALL` are those that the caller has."""
     caller, names = caller_of(call), await _known(core)
     to = request.to.strip()
-    if not to or len(to) > LONGEST_NAME or any(c < " " or c == "\x7f" for c in to):
+    if not to or len(to) > LONGEST_NAME:
         raise InvalidInput("to is not a name: the login name of whoever is to have the lock")
     reason = _reason(request.reason)
     wanted = [_detector(request.detector, names)] if not is_all(request.detector) else []

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from aliecs.api.budget import Budget
 from aliecs.environment.environment import Environment
 from aliecs.environment.operation import Operation, OperationState
+from aliecs.environment.result import NodeResult, StepResult
 from aliecs.interfaces import IIntegration
 from aliecs.language.declaration import Channel
 from aliecs.protocol import aliecs_v1_pb2
@@ -186,14 +189,18 @@ _OPERATION_STATES = {
     OperationState.RUNNING: aliecs_v1_pb2.OPERATION_STATE_RUNNING,
     OperationState.SUCCEEDED: aliecs_v1_pb2.OPERATION_STATE_SUCCEEDED,
     OperationState.FAILED: aliecs_v1_pb2.OPERATION_STATE_FAILED,
+    OperationState.ABORTED: aliecs_v1_pb2.OPERATION_STATE_ABORTED,
 }
 
 
-def operation_message(operation: Operation) -> aliecs_v1_pb2.Operation:
-    """An operation as clients see it."""
+def operation_message(
+    operation: Operation, with_results: bool = False, waiting_limit: int = 0
+) -> aliecs_v1_pb2.Operation:
+    """An operation as clients see it; with what became of tasks, and who is waited for, where that
+    is asked for."""
     running = operation.state is OperationState.RUNNING
     done, total = operation.progress() if operation.progress and running else (0, 0)
-    return aliecs_v1_pb2.Operation(
+    message = aliecs_v1_pb2.Operation(
         id=operation.id,
         kind=operation.kind,
         state=_OPERATION_STATES[operation.state],
@@ -206,6 +213,52 @@ def operation_message(operation: Operation) -> aliecs_v1_pb2.Operation:
         done=done,
         total=total,
     )
+    if operation.abortion is not None:
+        message.aborted_by = operation.abortion.user.name
+        message.abort_reason = operation.abortion.reason
+    if with_results:
+        message.results.extend(
+            _step_result(one) for one in operation.results if not one.is_empty
+        )
+    if waiting_limit and running and operation.waited_for is not None:
+        waiting = operation.waited_for(waiting_limit)
+        message.waiting.extend(
+            aliecs_v1_pb2.WaitedNode(
+                role=one.role,
+                task_id=one.task_id,
+                host=one.host,
+                since_ms=one.since_ms,
+                what=one.what,
+            )
+            for one in waiting.nodes
+        )
+        message.waiting_left_out = waiting.left_out
+    return message
+
+
+def _step_result(result: StepResult) -> aliecs_v1_pb2.StepResult:
+    return aliecs_v1_pb2.StepResult(
+        step=result.step,
+        started_ms=result.started_ms,
+        ended_ms=result.ended_ms,
+        done=result.done,
+        failed=result.failed,
+        not_reached=result.not_reached,
+        failures=[_node(one) for one in result.failures],
+        failures_left_out=max(0, result.failures_left_out),
+        slowest=[_node(one) for one in result.slowest],
+        hosts=[
+            aliecs_v1_pb2.HostResult(
+                host=one.host, done=one.done, failed=one.failed, not_reached=one.not_reached
+            )
+            for one in result.hosts
+        ],
+        hosts_done=result.hosts_done,
+    )
+
+
+def _node(node: NodeResult) -> aliecs_v1_pb2.NodeResult:
+    return node_message(msgspec.to_builtins(node))
 
 
 def record_message(record: Mapping[str, Any]) -> aliecs_v1_pb2.EnvironmentRecord:
@@ -222,6 +275,8 @@ def record_message(record: Mapping[str, Any]) -> aliecs_v1_pb2.EnvironmentRecord
         transitions=[_transition(one) for one in record.get("transitions", ())],
         run_numbers=record.get("run_numbers", ()),
         warnings=record.get("warnings", ()),
+        failed_then=record.get("failed_then", ()),
+        failed_then_left_out=record.get("failed_then_left_out", 0),
     )
     cause = record.get("cause")
     if cause:
@@ -254,4 +309,39 @@ def _transition(one: Mapping[str, Any]) -> aliecs_v1_pb2.TransitionRecord:
         run_number=one.get("run_number", 0),
         error=one.get("error", ""),
         roles=one.get("roles", ()),
+        steps=_steps(one),
+        slowest=[node_message(node) for node in one.get("slowest", ())],
+        variables={k: v for k, v in one.get("variables", {}).items() if v is not None},
+        unset_variables=[k for k, v in one.get("variables", {}).items() if v is None],
+    )
+
+
+def _steps(one: Mapping[str, Any]) -> list[aliecs_v1_pb2.StepRecord]:
+    """Each step begins where the one before it ended."""
+    steps = []
+    begun_ms = one.get("started_ms", 0)
+    for name, ended_ms in one.get("steps", ()):
+        steps.append(
+            aliecs_v1_pb2.StepRecord(name=name, started_ms=begun_ms, ended_ms=ended_ms)
+        )
+        begun_ms = ended_ms
+    return steps
+
+
+_OUTCOMES = {
+    "done": aliecs_v1_pb2.NODE_OUTCOME_DONE,
+    "failed": aliecs_v1_pb2.NODE_OUTCOME_FAILED,
+    "not reached": aliecs_v1_pb2.NODE_OUTCOME_NOT_REACHED,
+}
+
+
+def node_message(node: Mapping[str, Any]) -> aliecs_v1_pb2.NodeResult:
+    """What became of one task in a step."""
+    return aliecs_v1_pb2.NodeResult(
+        role=node.get("role", ""),
+        task_id=node.get("task_id", ""),
+        host=node.get("host", ""),
+        outcome=_OUTCOMES.get(node.get("outcome", ""), aliecs_v1_pb2.NODE_OUTCOME_UNSPECIFIED),
+        reason=node.get("reason", ""),
+        duration_ms=node.get("duration_ms", 0),
     )

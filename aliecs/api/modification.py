@@ -41,7 +41,8 @@ async def modify_in_order(
         try:
             event = _event(one.type)
             wanted = Modification(event, (Target(role=one.roleName),))
-            operation = core.manager.modify(environment.id, ModificationRequest((wanted,), user))
+            asked = ModificationRequest((wanted,), user)
+            operation = core.manager.alterations.modify(environment.id, asked)
         except AliecsError as problem:
             refusals.append(problem)
             reply.failedOperations.append(one)
@@ -52,10 +53,8 @@ async def modify_in_order(
     if refusals and len(refusals) == len(operations):
         raise refusals[0]
     if request.reconfigureAll:
-        await _over(
-            core.manager.modify(environment.id, ModificationRequest((), user, reconfigure=True)),
-            call,
-        )
+        asked = ModificationRequest((), user, reconfigure=True)
+        await _over(core.manager.alterations.modify(environment.id, asked), call)
     elif not operations:
         raise InvalidInput("nothing is to be modified: there are no operations")
     reply.state = environment.state.value
@@ -79,12 +78,17 @@ def _event(kind: int) -> Event:
     return _EVENTS[kind]
 
 
+def reason_of(text: str) -> str:
+    """A reason, in one line. Raises `InvalidInput` for one that is too long."""
+    if len(text) > LONGEST_REASON:
+        raise InvalidInput(f"the reason is longer than {LONGEST_REASON} characters")
+    return " ".join(text.split())
+
+
 def modification_request(
     request: aliecs_v1_pb2.ModifyEnvironmentRequest, by: str
 ) -> ModificationRequest:
     """What is asked for. Raises `InvalidInput`."""
-    if len(request.reason) > LONGEST_REASON:
-        raise InvalidInput(f"the reason is longer than {LONGEST_REASON} characters")
     wanted = (
         Modification(event, tuple(_targets(roles, detectors)))
         for event, roles, detectors in (
@@ -95,7 +99,7 @@ def modification_request(
     return ModificationRequest(
         modifications=tuple(one for one in wanted if one.targets),
         user=User(name=by),
-        reason=" ".join(request.reason.split()),
+        reason=reason_of(request.reason),
         reconfigure=request.reconfigure_all,
     )
 

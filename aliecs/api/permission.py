@@ -1,9 +1,10 @@
 """Who may call what: each operation of the control API carries its rule, and this enforces it.
 
 `@permit(rule)` stands at every operation of `control` and `extended`; gRPC and REST call the same
-functions, so there is no way around it. A call is recognised, checked against the role and the
-locks that the rule asks for, done, and written to the audit if it changes anything. What a client
-says of itself is replaced by what is known of it, unless it speaks for others.
+functions, so there is no way around it. A caller is recognised, the request is looked at, the role
+and the locks that the rule asks for are checked; then it is done, and written to the audit if it
+changes anything. What a client says of itself is replaced by what is known of it, unless it speaks
+for others.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aliecs.access.audit import Audit, AuditEntry
 from aliecs.access.gate import Gate
 from aliecs.api.core import OPERATION_ID, Core
 from aliecs.api.request import REASON
+from aliecs.api.validation import check_request
 from aliecs.environment.environment import Environment
 from aliecs.environment.machine import EnvironmentState
 from aliecs.errors import AliecsError
@@ -241,6 +243,7 @@ async def _let_in(
     """Recognise, check, and open the audit of what is to be done; None where it changes nothing."""
     if call.caller is None:
         call.caller = await core.gate.recognise(credentials_of(call))
+    check_request(request)
     call.caller = _speak(call.caller, request, call.peer)
     entry = _entry(core, rule, name, request, call) if rule.changes else None
     try:

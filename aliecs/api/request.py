@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from twisted.web.server import Request
 
+from aliecs.api.idempotency import KEY
 from aliecs.errors import InvalidInput, TooLarge
 from aliecs.interfaces import Credentials
 from aliecs.tls import names_in
@@ -30,10 +31,18 @@ def call_of(request: Request) -> ServerCall:
     return ServerCall(
         path=path_of(request),
         peer=f"{getattr(client, 'host', '')}:{getattr(client, 'port', '')}",
-        metadata={REASON: (request.getHeader(REASON.encode()) or b"").decode("utf-8", "replace")},
+        metadata=_metadata(request),
         remaining_s=None,
         caller=getattr(request, CALLER, None),
     )
+
+
+def _metadata(request: Request) -> dict[str, str | bytes]:
+    """What headers say for the operations: why, and with which key."""
+    found: dict[str, str | bytes] = {}
+    for name, header in ((REASON, REASON.encode()), (KEY, b"idempotency-key")):
+        found[name] = (request.getHeader(header) or b"").decode("utf-8", "replace")
+    return found
 
 
 def credentials_of(request: Request) -> Credentials:

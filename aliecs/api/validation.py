@@ -1,21 +1,17 @@
 """What no request may have, whatever it asks: texts without end, and characters that only a
-terminal understands. Every operation is guarded by it, so that nothing of the kind reaches the
-journal, the events, the log or the people who read them.
+terminal understands. `permit` looks at the request of every operation, so that nothing of the kind
+reaches the journal, the events, the log or the people who read them.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from aliecs.errors import InvalidInput
-from aliecs.txgrpc.route import ServerCall
 
 LONGEST_TEXT = 10_000
 """Characters of a text that names, chooses or explains something."""
@@ -25,10 +21,8 @@ LONGEST_VALUE = 262_144
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_PROSE = frozenset({"reason"})
-"""Fields that may have lines."""
-
-_Class = TypeVar("_Class", bound=type)
+_PROSE = frozenset({"reason", "workflowTemplate", "workflow_template"})
+"""Fields that may have lines: clients leave the end of one after the name of a workflow."""
 
 
 def check_request(request: Message) -> None:
@@ -76,34 +70,3 @@ def _check_map(name: str, entries: Any) -> None:
                 f"{name}: {key[:60]!r} has {len(value)} characters; at most {LONGEST_VALUE} are "
                 "taken"
             )
-
-
-def checked(service: ServiceDescriptor) -> Callable[[_Class], _Class]:
-    """For the class whose methods are those of a service: their requests are checked first."""
-
-    def guard(servicer: _Class) -> _Class:
-        for method in service.methods:
-            inner = getattr(servicer, method.name, None)
-            if inner is not None:
-                setattr(servicer, method.name, _guarded(inner))
-        return servicer
-
-    return guard
-
-
-def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(method):
-
-        @functools.wraps(method)
-        async def unary(self: Any, request: Message, call: ServerCall) -> Any:
-            check_request(request)
-            return await method(self, request, call)
-
-        return unary
-
-    @functools.wraps(method)
-    def stream(self: Any, request: Message, call: ServerCall) -> Any:
-        check_request(request)
-        return method(self, request, call)
-
-    return stream

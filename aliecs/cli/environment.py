@@ -20,10 +20,13 @@ from aliecs.cli.history import (
 from aliecs.cli.modification import exclusions_of, modify, print_exclusions
 from aliecs.cli.option import Group
 from aliecs.cli.output import Output, local_time, local_time_exact, state_text
+from aliecs.cli.reconfiguration import reconfigure
 from aliecs.cli.role import role_tree
 from aliecs.cli.service import ask_configuration
 from aliecs.cli.session import EXTENDED, Session, session, user_name
+from aliecs.cli.timeline import print_timeline
 from aliecs.cli.variables import Payload, parse_payload, parse_variables
+from aliecs.cli.watching import logs, watch
 from aliecs.errors import InvalidInput, NotFound
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.identifier import new_xid
@@ -371,10 +374,15 @@ def destroy(
 # --- history --------------------------------------------------------------------------------------
 
 
+@click.argument("environment_id", metavar="[ID]", default="")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, help="how many, at most")
-def history(limit: int) -> None:
-    """List environments that ended or failed, the latest first."""
+def history(environment_id: str, limit: int) -> None:
+    """Show the time line of an environment: its transitions, what each step took, and the slowest
+    tasks. Without an ID, list environments that ended or failed, the latest first."""
     with session() as here:
+        if environment_id:
+            _show_history(here, environment_id)
+            return
         request = aliecs_v1_pb2.GetEnvironmentHistoryRequest(limit=limit)
         reply = here.ask_extended("GetEnvironmentHistory", request)
         if not here.output.is_text:
@@ -386,6 +394,15 @@ def history(limit: int) -> None:
                 ("id", "workflow template", "created", "ended", "state", "cause"),
                 [_history_row(record) for record in reply.environments],
             )
+
+
+def _show_history(here: Session, environment_id: str) -> None:
+    request = aliecs_v1_pb2.GetEnvironmentHistoryRequest(id=environment_id)
+    record = here.ask_extended("GetEnvironmentHistory", request).environments[0]
+    if here.output.is_text:
+        print_timeline(here.output, record)
+    else:
+        here.output.value(history_value(record))
 
 
 def _history_row(record: Any) -> Sequence[Any]:
@@ -404,5 +421,8 @@ group.add(group.command("show")(show), "get", "s", "g")
 group.add(group.command("create")(create), "new", "c", "n")
 group.add(group.command("control")(control), "ctl", "ct", "t")
 group.add(group.command("modify")(modify), "mod", "m")
+group.add(group.command("reconfigure")(reconfigure), "reconf")
 group.add(group.command("destroy")(destroy), "des", "d")
 group.add(group.command("history")(history), "h")
+group.add(group.command("watch")(watch), "w")
+group.add(group.command("logs")(logs), "log")

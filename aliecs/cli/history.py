@@ -47,6 +47,10 @@ def print_cause(output: Output, record: aliecs_v1_pb2.EnvironmentRecord, column:
     output.label("cause", Text(cause_line(record.cause), style="red"), column)
     for line in record.cause.last_log_lines:
         output.line(" " * column + line)
+    for line in record.failed_then:
+        output.label("failed then", " ".join(line.split()), column)
+    if record.failed_then_left_out:
+        output.label("failed then", f"and {record.failed_then_left_out} more", column)
 
 
 def print_warnings(

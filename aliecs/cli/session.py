@@ -14,9 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import click
 from attrs import define, field
+from rich.text import Text
 
 from aliecs.cli.credentials import metadata_of, tls_of
 from aliecs.cli.option import DEFAULT_TIMEOUT_S, ClientSettings, settings_of
@@ -28,11 +30,18 @@ from aliecs.txgrpc.blocking import BlockingChannel
 from aliecs.txgrpc.status import ERROR_CODE, RpcError
 from aliecs.txgrpc.stub import Stub
 
+IDEMPOTENCY_KEY = "aliecs-idempotency-key"
+
 EXTENDED = aliecs_v1_pb2.DESCRIPTOR.services_by_name["Control"]
 CONTROL = o2control_pb2.DESCRIPTOR.services_by_name["Control"]
 
 _LOOK_S = 0.3
 _ASIDE_TIMEOUT_S = 5.0
+# A core that is restarted is back by then.
+_AGAIN_S = 15.0
+_PAUSE_S = 1.0
+_PATIENCE_S = 10.0
+_WAITING_SHOWN = 3
 # The reference's clients take that much; a production tree is large.
 _MOST_BYTES = 100 * 1024 * 1024
 
@@ -44,6 +53,27 @@ def user_name() -> str:
     except (KeyError, OSError):
         login = "unknown"
     return f"{login}@{socket.gethostname() or 'unknown'}"
+
+
+class NoAnswer(Unavailable):
+    """Nobody answers at the endpoint; `never_sent` where the request has not even left."""
+
+    def __init__(self, message: str, never_sent: bool) -> None:
+        super().__init__(message)
+        self.never_sent = never_sent
+
+
+def waiting_text(operation: aliecs_v1_pb2.Operation) -> str:
+    """Who is waited for, in one line; empty where nobody is."""
+    now_s = time.time()
+    told = [
+        f"{one.role or one.task_id} ({one.host or one.what},"
+        f" {max(0.0, now_s - one.since_ms / 1000):.0f} s)"
+        for one in operation.waiting
+    ]
+    if operation.waiting_left_out:
+        told.append(f"and {operation.waiting_left_out} more")
+    return f"waiting for {', '.join(told)}" if told else ""
 
 
 @define
@@ -91,30 +121,57 @@ class Session:
     def move(self, method: str, request: Any, doing: str, service: Any = CONTROL) -> Any:
         """Ask for something that may take long, without limit unless one was given, and show
         progress meanwhile; gives the reply. `doing` says what it is, for people."""
-        watch = _Watch(self, doing, getattr(request, "id", ""))
-        return watch.over(lambda: self._call(service, method, request, self.settings.timeout_s))
+        names = request.DESCRIPTOR.fields_by_name
+        name = "environment_id" if "environment_id" in names else "id"
+        watch = _Watch(self, doing, getattr(request, name, "") if name in names else "")
+        return watch.over(lambda: self._call_once(service, method, request))
 
-    def stream(self, method: str, request: Any) -> Iterator[Any]:
+    def stream(self, method: str, request: Any, service: Any = CONTROL) -> Iterator[Any]:
         """The messages of a stream, as they come."""
-        replies: Iterator[Any] = getattr(Stub(self.channel, CONTROL), method)(
+        replies: Iterator[Any] = getattr(Stub(self.channel, service), method)(
             request, metadata=self.metadata
         )
         return replies
 
-    def _call(self, service: Any, method: str, request: Any, timeout_s: float | None) -> Any:
+    def _call_once(self, service: Any, method: str, request: Any) -> Any:
+        """Ask for something that must not be done twice. Where the connection breaks meanwhile it
+        is asked for again, with a key by which the core knows it."""
+        metadata = {IDEMPOTENCY_KEY: uuid4().hex}
+        give_up_s = 0.0
+        while True:
+            try:
+                return self._call(service, method, request, self.settings.timeout_s, metadata)
+            except NoAnswer as problem:
+                if not give_up_s and (problem.never_sent or not self.has_extended()):
+                    raise
+                give_up_s = give_up_s or time.monotonic() + _AGAIN_S
+                if time.monotonic() > give_up_s:
+                    raise
+                self.output.note(f"{problem.message}; asking again")
+                time.sleep(_PAUSE_S)
+
+    def _call(
+        self,
+        service: Any,
+        method: str,
+        request: Any,
+        timeout_s: float | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Any:
         if self.settings.verbose:
             limit = "no limit" if timeout_s is None else f"limit {timeout_s:g} s"
             self.output.note(f"{self.settings.endpoint}: {service.full_name}/{method}, {limit}")
         try:
             return getattr(Stub(self.channel, service), method)(
-                request, deadline_s=timeout_s, metadata=self.metadata
+                request, deadline_s=timeout_s, metadata={**self.metadata, **(metadata or {})}
             )
         except RpcError as error:
             # With a code of ours it is the core's answer: somebody that it depends on is away.
             if error.status == "UNAVAILABLE" and ERROR_CODE not in error.trailing:
-                raise Unavailable(
+                raise NoAnswer(
                     f"no core answers at {self.settings.endpoint}: {error.message}; is it running, "
-                    f"and is --endpoint right?{self._hint}"
+                    f"and is --endpoint right?{self._hint}",
+                    "failed to connect" in error.message,
                 ) from None
             if error.status == "DEADLINE_EXCEEDED" and timeout_s is not None:
                 raise RpcError(
@@ -136,6 +193,7 @@ class _Watch:
     environment_id: str
     _known: frozenset[str] = field(default=frozenset(), init=False)
     _shown: str = field(default="", init=False)
+    _shown_s: float = field(factory=time.monotonic, init=False)
     _failed: bool = field(default=False, init=False)
 
     def over(self, work: Callable[[], Any]) -> Any:
@@ -157,31 +215,40 @@ class _Watch:
         threading.Thread(target=run, name="request", daemon=True).start()
         with self._display() as show:
             while not done.wait(_LOOK_S):
-                show(self._progress())
+                show(*self._progress())
         if failure:
             raise failure[0]
         return outcome[0]
 
     @contextlib.contextmanager
-    def _display(self) -> Iterator[Callable[[str], None]]:
-        """On a terminal one line that changes; elsewhere a line for every change."""
+    def _display(self) -> Iterator[Callable[[str, str], None]]:
+        """On a terminal a few lines that change; elsewhere a line for every change."""
         console = self.session.output.errors
         if console.is_terminal:
             begin = time.monotonic()
             with console.status(self.doing) as status:
-                yield lambda text: status.update(
-                    f"{text or self.doing} ({time.monotonic() - begin:.0f} s)"
-                )
+
+                def show(text: str, waiting: str) -> None:
+                    head = f"{text or self.doing} ({time.monotonic() - begin:.0f} s)"
+                    # Names of tasks are no markup.
+                    status.update(Text(f"{head}\n{waiting}" if waiting else head))
+
+                yield show
         else:
             yield self._line
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, waiting: str) -> None:
         if text and text != self._shown:
-            self._shown = text
+            self._shown, self._shown_s = text, time.monotonic()
             self.session.output.note(text)
+        elif waiting and time.monotonic() - self._shown_s > _PATIENCE_S:
+            # Nothing has changed for long: say whom it hangs on, and not too often.
+            self._shown_s = time.monotonic()
+            self.session.output.note(waiting)
 
-    def _progress(self) -> str:
-        """What the core says of our operation, empty where it says nothing."""
+    def _progress(self) -> tuple[str, str]:
+        """What the core says of our operation, and whom it waits for longest; empty where it says
+        nothing."""
         for operation in self._operations():
             if operation.id in self._known or operation.requested_by != user_name():
                 continue
@@ -192,8 +259,18 @@ class _Watch:
                 text += f", {operation.current_step}"
             if operation.total:
                 text += f", {operation.done} of {operation.total} tasks"
-            return text
-        return ""
+            return text, self._waiting(operation.id)
+        return "", ""
+
+    def _waiting(self, operation_id: str) -> str:
+        """Those that our operation waits for longest."""
+        request = aliecs_v1_pb2.GetOperationRequest(id=operation_id, waiting_limit=_WAITING_SHOWN)
+        stub = Stub(self.session.channel, EXTENDED)
+        try:
+            operation = stub.GetOperation(request, deadline_s=_ASIDE_TIMEOUT_S)
+        except RpcError:
+            return ""
+        return waiting_text(operation)
 
     def _operations(self) -> Iterator[aliecs_v1_pb2.Operation]:
         """Operations of late; none where the core does not tell."""

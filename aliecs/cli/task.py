@@ -1,4 +1,4 @@
-"""`coconut task`: tasks of the core, what they wrote, and ending those that nobody needs."""
+"""`coconut task`: tasks of the core, what they wrote and use; ending and restarting them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import click
 from aliecs.api.mapping import to_value
 from aliecs.cli.option import Group
 from aliecs.cli.output import state_text
-from aliecs.cli.session import session
+from aliecs.cli.session import EXTENDED, session, user_name
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
 
-group = Group("task", help="Look at tasks, and end those that no environment holds.")
+group = Group("task", help="Look at tasks, end them, and restart them.")
 
 _STREAMS = {
     "stdout": aliecs_v1_pb2.TASK_STREAM_STDOUT,
@@ -105,6 +105,57 @@ def log(task_id: str, stream: str, lines: int | None) -> None:
             here.output.line(line)
 
 
+@click.argument("task_ids", metavar="TASK-ID...", nargs=-1, required=True)
+@click.option("-f", "--force", is_flag=True, help="also where an environment goes to ERROR for it")
+@click.option("-r", "--reason", default="", help="why, for the others")
+def kill(task_ids: tuple[str, ...], force: bool, reason: str) -> None:
+    """End tasks, whoever has them: asked nicely at first, then hard.
+
+    To its environment this is as any other end of a task. A critical one of an environment that is
+    not in ERROR is only ended by force.
+    """
+    with session() as here:
+        request = aliecs_v1_pb2.KillTasksRequest(
+            task_ids=task_ids, force=force, reason=reason, requested_by=user_name()
+        )
+        reply = here.move("KillTasks", request, "ending tasks", EXTENDED)
+        if not here.output.is_text:
+            here.output.value(to_value(reply))
+        else:
+            here.output.table(
+                ("task id", "role", "hostname", "ended"),
+                [
+                    (one.task_id, one.role, one.host, " ".join(one.end.split()) or "not yet")
+                    for one in (*reply.killed, *reply.left)
+                ],
+            )
+    if reply.left:
+        raise click.exceptions.Exit(1)
+
+
+@click.argument("task_id", metavar="TASK-ID")
+@click.option("-r", "--reason", default="", help="why, for the others")
+def restart(task_id: str, reason: str) -> None:
+    """Give the role of a task another process, on the same host, and bring it to the state that its
+    environment is in.
+
+    In RUNNING only where the variable `excludable` of the role is `true`. Where it fails, the role
+    stays excluded.
+    """
+    with session() as here:
+        request = aliecs_v1_pb2.RestartTaskRequest(
+            task_id=task_id, reason=reason, requested_by=user_name()
+        )
+        operation = here.move("RestartTask", request, "restarting", EXTENDED)
+        if not here.output.is_text:
+            here.output.value(to_value(operation))
+            return
+        here.output.line("task restarted")
+        here.output.label("environment", operation.environment_id)
+        took_s = (operation.ended_ms - operation.started_ms) / 1000
+        here.output.label("took", f"{took_s:.3f} s")
+
+
 @click.option(
     "-e", "--environment", metavar="ID", default="", help="only tasks of this environment"
 )
@@ -169,5 +220,7 @@ def _bytes(number: int) -> str:
 
 group.add(group.command("list")(list_), "ls", "l")
 group.add(group.command("clean")(clean), "cleanup", "cl")
+group.add(group.command("kill")(kill), "k")
+group.add(group.command("restart")(restart))
 group.add(group.command("log")(log))
 group.add(group.command("usage")(usage))

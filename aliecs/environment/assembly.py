@@ -40,11 +40,19 @@ BATCH = 500
 Made = TypeVar("Made")
 
 
-async def load_workflow(environment: Environment, variables: Mapping[str, str]) -> Workflow:
-    """Load the tree of an environment. `variables` are the user's. Raises `AliecsError`."""
+def load_request(
+    environment: Environment, variables: Mapping[str, str], trial: bool = False
+) -> LoadRequest:
+    """What loads the tree of an environment with these variables of a user. `trial`: the tree that
+    it has is loaded again, from the revision that it has, and without effects."""
     facilities = environment.facilities
-    request = LoadRequest(
-        expression=environment.expression,
+    expression = environment.expression
+    if trial:
+        template = environment.workflow.template
+        path = template.path.removesuffix(".yaml")
+        expression = f"{template.repository}/{path}@{template.revision}"
+    return LoadRequest(
+        expression=expression,
         environment_id=environment.id,
         user_variables={
             **variables,
@@ -54,8 +62,15 @@ async def load_workflow(environment: Environment, variables: Mapping[str, str]) 
         defaults=environment.base_defaults,
         variables={**environment.base_vars, run.CLEANUP_COUNT: "0"},
         plugin_functions=_plugin_functions(environment),
+        effects=not trial,
         dump=facilities.dumps.write if facilities.dumps is not None else None,
     )
+
+
+async def load_workflow(environment: Environment, variables: Mapping[str, str]) -> Workflow:
+    """Load the tree of an environment. `variables` are the user's. Raises `AliecsError`."""
+    facilities = environment.facilities
+    request = load_request(environment, variables)
 
     def work(sources: ILoaderSources) -> tuple[Workflow, bytes]:
         workflow = load(request, sources, facilities.templates)
@@ -136,22 +151,18 @@ class Assembly:
         self, tasks: Sequence[Task]
     ) -> Sequence[ResolvedCommand | AliecsError]:
         """The commands of placed tasks, or what is wrong with them."""
-        environment = self.environment
-        plugin = FairmqPlugin(
-            environment.facilities.options.fmq_plugin,
-            environment.facilities.options.fmq_plugin_search_path,
-        )
+        plugin = self.plugin()
 
         def work(
             taken: Sequence[_Taken], sources: ILoaderSources
         ) -> Sequence[ResolvedCommand | AliecsError]:
-            library = self._library(None)
+            library = self.library(None)
             commands: list[ResolvedCommand | AliecsError] = []
             for one in taken:
                 try:
                     commands.append(
                         one.task.task_class.build_command(
-                            self._scope(one, library, sources),
+                            self.scope(one.stack, library, sources),
                             one.identity,
                             one.trigger,
                             one.timeout,
@@ -220,10 +231,10 @@ class Assembly:
     def _build_properties(
         self, taken: Sequence[_Taken], sources: ILoaderSources
     ) -> Sequence[Mapping[str, str] | AliecsError]:
-        library = self._library(PTREE_FUNCTIONS)
+        library = self.library(PTREE_FUNCTIONS)
         made: list[Mapping[str, str] | AliecsError] = []
         for one in taken:
-            scope = self._scope(one, library, sources)
+            scope = self.scope(one.stack, library, sources)
             try:
                 made.append(one.task.task_class.build_properties(scope, one.identity, one.channels))
             except InvalidInput as problem:
@@ -238,7 +249,19 @@ class Assembly:
     def _take(self, task: Task, channels: Mapping[str, str]) -> _Taken:
         role = task.role
         assert isinstance(role, TaskRole)
-        identity = TaskIdentity(
+        identity = self.identity(task, role)
+        return _Taken(task, role.stack(), identity, role.trigger, role.timeout, channels)
+
+    # --- what a loader thread works with -----------------------------------------------------
+
+    def plugin(self) -> FairmqPlugin:
+        """What controls FairMQ devices."""
+        options = self.environment.facilities.options
+        return FairmqPlugin(options.fmq_plugin, options.fmq_plugin_search_path)
+
+    def identity(self, task: Task, role: TaskRole) -> TaskIdentity:
+        """Who a task is."""
+        return TaskIdentity(
             task_name=task.name,
             task_id=task.id,
             task_class_name=task.task_class.identifier,
@@ -246,16 +269,19 @@ class Assembly:
             environment_id=self.environment.id,
             task_parent_role=role.path,
         )
-        return _Taken(task, role.stack(), identity, role.trigger, role.timeout, channels)
 
-    def _library(self, extra: Objects | None) -> Library:
+    def library(self, extra: Objects | None) -> Library:
+        """The functions that texts may call."""
         workflow = self.environment.workflow
         return make_library(workflow.compiler, _plugin_functions(self.environment), extra)
 
-    def _scope(self, one: _Taken, library: Library, sources: ILoaderSources) -> Scope:
+    def scope(
+        self, stack: Mapping[str, str], library: Library, sources: ILoaderSources
+    ) -> Scope:
+        """What the texts of a task see."""
         workflow = self.environment.workflow
         return Scope(
-            variables=one.stack,
+            variables=stack,
             library=library,
             sources=sources,
             repository=(workflow.template.repository, workflow.template.revision),

@@ -19,9 +19,10 @@ from aliecs.environment.census import Census
 from aliecs.environment.exclusion import Exclusions
 from aliecs.environment.facilities import Facilities
 from aliecs.environment.history import LOG_LINES, Cause, History, cause_of_task, first_lines
-from aliecs.environment.machine import MODIFICATIONS, EnvironmentState, Event, Machine
+from aliecs.environment.machine import EnvironmentState, Event, Machine
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
+from aliecs.environment.result import Waited, Waiting
 from aliecs.environment.streams import Streams
 from aliecs.errors import AliecsError
 from aliecs.event.record import (
@@ -69,8 +70,8 @@ class Environment:
     base_defaults: Mapping[str, str]
     """The configuration service's defaults, frozen at creation; `base_vars` are its variables."""
     base_vars: Mapping[str, str]
-    requested: frozenset[str] = frozenset()
-    """The names of the variables that came with the request."""
+    requested: Mapping[str, str] = field(factory=dict)
+    """The variables that came with the request, and those that were set since."""
     workflow: Workflow = field(init=False)
     info: WorkflowTemplateInfo = field(init=False, factory=WorkflowTemplateInfo)
     machine: Machine = field(init=False)
@@ -91,6 +92,8 @@ class Environment:
     streams: Streams = field(init=False, factory=Streams)
     exclusions: Exclusions = field(init=False, factory=Exclusions)
     census: Census = field(init=False)
+    awaited_call: tuple[CallRole, int] | None = field(init=False, default=None)
+    """The call into an outside service that is waited for, and since when (Unix milliseconds)."""
     _reaction: IDelayedCall | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -113,7 +116,9 @@ class Environment:
         """What is needed to tell where variables come from."""
         own = set(self.facilities.options.defaults)
         configured = (set(self.base_defaults) - own) | set(self.base_vars)
-        return Origins(self.facilities.templates.of_file, self.requested, frozenset(configured))
+        return Origins(
+            self.facilities.templates.of_file, frozenset(self.requested), frozenset(configured)
+        )
 
     # --- the machine's core ----------------------------------------------------------------
 
@@ -209,8 +214,9 @@ class Environment:
     # --- what failed -----------------------------------------------------------------------
 
     def fail(self, cause: Cause) -> None:
-        """Remember what failed, if it is the first, and say it."""
+        """Remember what failed, and say it; the first is the cause."""
         if self.history.cause is not None:
+            self.history.fail(cause)
             return
         self.log.error("first failure: {line}", line=cause.line)
         self.history.fail(cause)
@@ -218,6 +224,40 @@ class Environment:
         if task is not None:
             hearing = Deferred.fromCoroutine(self._hear_last_words(task))
             hearing.addErrback(lambda failure: self.log.failure("last words", failure))
+
+    def account_for(self, line: str) -> None:
+        """Something could not be done; where nothing is known that explains it, that is the cause
+        itself."""
+        if self.history.cause is None:
+            self.fail(Cause(line.splitlines()[0] if line else "", self.facilities.now_ms()))
+
+    def all_that_failed(self, first: Cause) -> str:
+        """What made a transition fail, for people: the cause in the first line, then the rest in
+        the order in which it happened."""
+        if self.current is Event.RECOVER or self.history.cause is None:
+            return first.line
+        lines = self.history.failure_lines()
+        if self.history.cause.task_id == first.task_id:
+            lines[0] = first.line
+        return "\n".join(lines)
+
+    def waited_for(self, limit: int) -> Waiting:
+        """Who has not answered yet, the longest first."""
+        now_ms, now_s = self.facilities.now_ms(), self.facilities.clock.seconds()
+        waited: list[Waited] = []
+        left_out = 0
+        if self.awaited_call is not None:
+            role, since_ms = self.awaited_call
+            waited.append(Waited(role.path, "", "", role.func, since_ms))
+        tasks = list(self.facilities.roster.waited_for(self.id))
+        for muster in self.musters:
+            since_s = now_s - muster.begun_s
+            tasks += [(task, "launch", since_s) for task in muster.missing()]
+        for task, what, since_s in tasks[:limit]:
+            since = now_ms - int(since_s * 1000)
+            waited.append(Waited(task.role_path, task.id, task.host, what, since))
+        left_out = max(0, len(tasks) - limit)
+        return Waiting(waited, left_out)
 
     async def _hear_last_words(self, task: Task) -> None:
         """Keep the last lines of a task that failed: to whoever looks, they say more than all
@@ -234,9 +274,9 @@ class Environment:
                 return
 
     def fail_hook(self, cause: Cause) -> None:
-        """A critical hook has failed. Where it is one of a modification, that fails and nothing
-        else does."""
-        if self.current in MODIFICATIONS:
+        """A critical hook has failed. Where it is one of an exclusion or inclusion, that fails and
+        nothing else does."""
+        if self.current in (Event.EXCLUDE, Event.INCLUDE):
             self.warn(cause.line)
         else:
             self.fail(cause)
@@ -363,6 +403,10 @@ class Environment:
     @property
     def _doing(self) -> str:
         return self.current.value if self.current is not None else self.state.value
+
+    def needs(self, task: Task) -> bool:
+        """True where the end of the task would be a failure of the environment."""
+        return not self._spared(task)
 
     def _spared(self, task: Task) -> str:
         """Why a failure of the task is none of the environment; empty where it is one."""

@@ -11,10 +11,21 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
+from aliecs.environment.result import NodeResult
 from aliecs.task.task import Task
 
 LOG_LINES = 10
 WARNINGS = 100
+
+FAILURES = 20
+"""What failed after the cause, and is told with it."""
+
+DETAILED = 200
+"""The last transitions, of which steps and slowest tasks are kept."""
+TRANSITIONS = 2000
+"""Transitions of one environment that are kept at all."""
+SLOWEST = 5
+"""Tasks that are kept of a transition."""
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -32,8 +43,10 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class TransitionRecord(msgspec.Struct):
-    """One transition as it went. `steps` are (name, Unix milliseconds of its end), `roles` those
-    that it has excluded or included."""
+    """One transition as it went. `steps` are (name, Unix milliseconds of its end); where it failed,
+    the last one is where. `slowest` are tasks in the step of the tasks. `roles` are those that it
+    has excluded or included, or given other tasks; `variables` what it has set, None for what it
+    has unset."""
 
     event: str
     from_state: str
@@ -45,6 +58,8 @@ class TransitionRecord(msgspec.Struct):
     error: str = ""
     steps: list[tuple[str, int]] = msgspec.field(default_factory=list)
     roles: list[str] = msgspec.field(default_factory=list)
+    variables: dict[str, str | None] = msgspec.field(default_factory=dict)
+    slowest: list[NodeResult] = msgspec.field(default_factory=list)
 
 
 @define(eq=False)
@@ -61,17 +76,48 @@ class History:
     transitions: list[TransitionRecord] = field(factory=list)
     run_numbers: list[int] = field(factory=list)
     warnings: list[str] = field(factory=list)
+    failed_then: list[str] = field(factory=list)
+    """What failed after the cause, in order of time."""
+    failed_then_left_out: int = 0
+    _failed: set[str] = field(init=False, factory=set)
+    """Who is among those: tasks, and lines that are about none."""
+
+    def begin(self, record: TransitionRecord) -> None:
+        """A transition begins. An environment may live for months: of long ago less is kept."""
+        self.transitions.append(record)
+        if len(self.transitions) > DETAILED:
+            old = self.transitions[-DETAILED - 1]
+            old.steps, old.slowest = [], []
+        del self.transitions[:-TRANSITIONS]
 
     def fail(self, cause: Cause) -> None:
-        """Remember a cause, if it is the first."""
+        """Remember what failed: the cause if it is the first, each task once."""
+        who = cause.task_id or cause.line
+        if who in self._failed:
+            return
+        self._failed.add(who)
         if self.cause is None:
             self.cause = cause
+        elif len(self.failed_then) < FAILURES:
+            self.failed_then.append(cause.line)
+        else:
+            self.failed_then_left_out += 1
+
+    def failure_lines(self) -> list[str]:
+        """The cause, then the rest in the order in which it happened."""
+        lines = [self.cause.line] if self.cause is not None else []
+        lines += self.failed_then
+        if self.failed_then_left_out:
+            lines.append(f"and {self.failed_then_left_out} more")
+        return lines
 
     def recover(self) -> None:
         """What failed is mended; it stays among the warnings."""
         if self.cause is not None:
             self.warn(f"recovered from: {self.cause.line}")
-            self.cause = None
+        self.cause = None
+        self.failed_then, self.failed_then_left_out = [], 0
+        self._failed.clear()
 
     def warn(self, text: str) -> None:
         """Remember what went wrong without consequence."""
@@ -104,6 +150,8 @@ class History:
                 "transitions": self.transitions,
                 "run_numbers": self.run_numbers,
                 "warnings": self.warnings,
+                "failed_then": self.failed_then,
+                "failed_then_left_out": self.failed_then_left_out,
             }
         )
         return made

@@ -18,6 +18,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from aliecs.environment.call import perform
 from aliecs.environment.history import cause_of_task, first_lines
+from aliecs.environment.operation import Operation
+from aliecs.environment.result import StepResult
 from aliecs.errors import InvalidInput, TransitionFailed
 from aliecs.language.duration import parse_duration
 from aliecs.task.task import Task
@@ -67,6 +69,8 @@ class Hooks:
 
     environment: Environment
     deploy: Callable[[Sequence[TaskRole]], Awaitable[None]]
+    operation: Operation | None = None
+    """What they run for."""
     _pending: dict[tuple[str, int], list[_PendingCall]] = field(init=False, factory=dict)
 
     async def run(self, moment: str, half: Half = Half.ALL) -> None:
@@ -97,7 +101,7 @@ class Hooks:
                     if text:
                         failures.append(_Failure(text, False))
                 living = [task for task in self._tasks_of(roles) if task.living]
-                failures.extend(await self._trigger(living))
+                failures.extend(await self._trigger(living, moment))
                 self._report(moment, [_Failure(failure.text, False) for failure in failures])
 
     def tasks_at(self, moments: Sequence[str]) -> Sequence[Task]:
@@ -149,35 +153,48 @@ class Hooks:
             self._pending.setdefault(awaited, []).append(_PendingCall(role, outcome))
         failures = []
         for call in self._pending.pop((moment, weight), ()):
-            text = await call.outcome
+            self.environment.awaited_call = (call.role, self.environment.facilities.now_ms())
+            try:
+                text = await call.outcome
+            finally:
+                self.environment.awaited_call = None
             if text:
                 needed = call.role.critical and self.environment.takes_part(call.role)
                 failures.append(_Failure(text, needed))
         if roles and moment in BEFORE_DEPLOYMENT:
             await self.deploy([role for role in roles if role.task is None])
-        failures.extend(await self._trigger(self._tasks_of(roles)))
+        failures.extend(await self._trigger(self._tasks_of(roles), moment))
         return failures
 
     def _tasks_of(self, roles: Sequence[TaskRole]) -> list[Task]:
         found = (self.environment.task_of(role) for role in roles)
         return [task for task in found if task is not None]
 
-    async def _trigger(self, tasks: Sequence[Task]) -> Sequence[_Failure]:
+    async def _trigger(self, tasks: Sequence[Task], moment: str) -> Sequence[_Failure]:
         if not tasks:
             return ()
         environment = self.environment
-        outcome = await environment.facilities.roster.trigger(tasks, _timeout_s, environment.id)
+        now_ms = environment.facilities.now_ms
+        result = StepResult(moment, now_ms())
+        if self.operation is not None:
+            self.operation.results.append(result)
+        result.expect(tasks)
+        try:
+            outcome = await environment.facilities.roster.trigger(
+                tasks,
+                _timeout_s,
+                environment.id,
+                lambda task: result.succeeded(task, now_ms()),
+            )
+            for failure in outcome.failures:
+                result.did_not(failure.task, failure.reason, now_ms())
+        finally:
+            result.finish(now_ms())
         failures = []
         for failure in outcome.failures:
             if failure.task.critical:
                 environment.fail_hook(
-                    cause_of_task(
-                        failure.task,
-                        failure.reason,
-                        environment.facilities.now_ms(),
-                        "hook",
-                        failure.exit,
-                    )
+                    cause_of_task(failure.task, failure.reason, now_ms(), "hook", failure.exit)
                 )
             failures.append(_Failure(f"hook {failure}", failure.task.critical))
         return failures

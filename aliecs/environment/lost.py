@@ -13,6 +13,7 @@ import msgspec
 
 from aliecs.environment.history import Cause, TransitionRecord
 from aliecs.environment.machine import EDGES, MODIFICATIONS, EnvironmentState, Event
+from aliecs.environment.result import NodeResult
 from aliecs.journal import Entry, EnvironmentRecord
 
 
@@ -33,6 +34,11 @@ def record_of_lost(
                 transitions[-1].run_number = runs[-1]
         elif entry.kind == "transition_begun":
             transitions.append(_begun(entry, state))
+        elif entry.kind == "step_done" and transitions:
+            transitions[-1].steps.append((entry.body["step"], entry.time_ms))
+            transitions[-1].slowest += [
+                msgspec.convert(one, NodeResult) for one in entry.body.get("slowest", ())
+            ]
         elif entry.kind == "transition_ended":
             state = entry.body["state"]
             if transitions:
@@ -58,6 +64,7 @@ def _begun(entry: Entry, state: str) -> TransitionRecord:
         started_ms=entry.time_ms,
         requested_by=entry.body["user"],
         roles=list(entry.body.get("roles", ())),
+        variables=dict(entry.body.get("variables", ())),
     )
 
 

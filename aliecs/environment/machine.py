@@ -5,8 +5,9 @@ one while the old state still holds (hooks before and at leaving, the tasks' own
 the new state was reached (hooks at entering and after). An event that comes meanwhile is refused:
 another transition is under way. GO_ERROR and DESTROY are accepted in the busy states too.
 
-Excluding and including roles are transitions that lead nowhere: while one runs no other can begin,
-and the state is the same afterwards.
+Excluding and including roles, and giving tasks other processes (REPLACE, a part of a
+reconfiguration) are transitions that lead nowhere: while one runs no other can begin, and the state
+is the same afterwards.
 
 The machine calls its core, an `Environment`, only to tell it what has changed; who runs the
 transition is `aliecs.environment.transition`. `docs/developers.md` shows the machine drawn.
@@ -49,6 +50,7 @@ class Event(enum.Enum):
     DESTROY = "DESTROY"
     EXCLUDE = "EXCLUDE"
     INCLUDE = "INCLUDE"
+    REPLACE = "REPLACE"
 
 
 @frozen
@@ -74,11 +76,14 @@ EDGES: dict[Event, Edge] = {
 }
 """The machine of upstream, with RECOVER and EXIT made real and DESTROY made an event."""
 
-MODIFICATIONS = (Event.EXCLUDE, Event.INCLUDE)
-"""Events that keep the state; they are not in the table."""
+_MODIFIABLE = (_S.DEPLOYED, _S.CONFIGURED, _S.RUNNING)
 
-MODIFIABLE = (_S.DEPLOYED, _S.CONFIGURED, _S.RUNNING)
-"""States in which they are allowed."""
+MODIFICATIONS: dict[Event, tuple[EnvironmentState, ...]] = {
+    Event.EXCLUDE: _MODIFIABLE,
+    Event.INCLUDE: _MODIFIABLE,
+    Event.REPLACE: (_S.DEPLOYED,),
+}
+"""Events that keep the state, which are not in the table, and where they are allowed."""
 
 INTERRUPTING = frozenset({Event.GO_ERROR, Event.DESTROY})
 """Events that are accepted while another transition is under way, and abort it."""
@@ -98,6 +103,7 @@ class _Inputs(Protocol):
     def destroy(self) -> None: ...
     def exclude(self) -> None: ...
     def include(self) -> None: ...
+    def replace(self) -> None: ...
 
     def reached(self) -> None:
         """The tasks are there: the new state holds."""
@@ -138,8 +144,8 @@ def _build() -> tuple[Any, dict[EnvironmentState, _State]]:
             idle[source].upon(_input(event)).to(state)(_begin(event))
             state.upon(_Inputs.reached).to(arrived[event])(_reach(edge.destination))
             state.upon(_Inputs.cancelled).to(idle[source])(_end)
-    for event in MODIFICATIONS:
-        for source in MODIFIABLE:
+    for event, sources in MODIFICATIONS.items():
+        for source in sources:
             state = busy[event, source] = builder.state(f"{event.value} in {source.value}")
             idle[source].upon(_input(event)).to(state)(_begin(event))
             state.upon(_Inputs.finished).to(idle[source])(_end)

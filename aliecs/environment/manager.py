@@ -1,33 +1,36 @@
-"""All environments of the core: create, control, destroy, and what follows from a failure.
+"""All environments of the core: create, control, destroy, and the records of those that ended.
 
 Everything here is an operation: it has an id, belongs to its environment, and goes on whoever
 waits. What is not allowed now is refused at once and changes nothing; a transition that fails takes
-its environment to ERROR; a creation that fails takes it away again, and its record stays readable.
+its environment to ERROR (see `fleet`); a creation that fails takes it away again, and its record
+stays readable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from aliecs.environment.alteration import Alterations
 from aliecs.environment.assembly import load_workflow
 from aliecs.environment.environment import Environment
 from aliecs.environment.facilities import Facilities
+from aliecs.environment.fleet import Fleet, failure_text
 from aliecs.environment.history import Cause, History
 from aliecs.environment.lost import record_of_lost
-from aliecs.environment.machine import EnvironmentState, Event, allowed_events
-from aliecs.environment.modification import ModificationRequest
+from aliecs.environment.machine import EnvironmentState, Event
 from aliecs.environment.operation import Operation
-from aliecs.environment.refusal import find_modified, refuse_if_busy
-from aliecs.environment.transition import Conductor
-from aliecs.errors import AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
-from aliecs.event.record import TASK, TIMER, OpStatus, User, WorkflowTemplateInfo
+from aliecs.environment.refusal import (
+    refuse_if_busy,
+)
+from aliecs.errors import Aborted, AliecsError, Conflict, InvalidInput, NotFound, TransitionFailed
+from aliecs.event.record import OpStatus, User, WorkflowTemplateInfo
 from aliecs.journal import EnvironmentRecord
 from aliecs.task.task import Task
 
@@ -37,6 +40,8 @@ CONTROLLABLE = frozenset(
 """What a client may ask of an environment by name; RECOVER has a way of its own."""
 
 POLL_S = 1.0
+
+BEING_UNDONE = "is being undone"
 
 UNTOLD = WorkflowTemplateInfo()
 """What events of a creation say of the workflow, but for two of them."""
@@ -92,37 +97,36 @@ class Manager:
     """See the module."""
 
     facilities: Facilities
-    _environments: dict[str, Environment] = field(init=False, factory=dict)
-    _conductors: dict[str, Conductor] = field(init=False, factory=dict)
-    _wanted_stops: dict[str, str] = field(init=False, factory=dict)
-    """Environment id to the reason of the stop."""
+    fleet: Fleet = field(init=False)
+    """The living environments."""
+    alterations: Alterations = field(init=False)
+    """What is changed about them."""
     _log: Logger = field(init=False, factory=Logger)
+
+    def __attrs_post_init__(self) -> None:
+        self.fleet = Fleet(self.facilities)
+        self.alterations = Alterations(self.fleet)
 
     # --- what there is ---------------------------------------------------------------------
 
     def environments(self) -> Sequence[Environment]:
         """All environments, oldest first."""
-        return sorted(self._environments.values(), key=lambda e: e.created_ms)
+        return self.fleet.environments()
 
     def environment(self, environment_id: str) -> Environment:
         """The environment of that id. Raises `NotFound`."""
-        try:
-            return self._environments[environment_id]
-        except KeyError:
-            raise NotFound(
-                f"environment not found: no environment with id {environment_id[:40]}"
-            ) from None
+        return self.fleet.environment(environment_id)
 
     def active_detectors(self) -> Sequence[str]:
         """Detectors that some environment uses, sorted."""
-        found = {d for e in self._environments.values() for d in e.detectors()}
+        found = {d for e in self.environments() for d in e.detectors()}
         return sorted(found)
 
     async def records(self, environment_id: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """Records of environments: of one, living or ended, or of those that ended last."""
         if not environment_id:
             return [one.record for one in await self.facilities.journal.ended(limit)]
-        living = self._environments.get(environment_id)
+        living = self.fleet.get(environment_id)
         if living is not None:
             return [living.history.record(living.state.value)]
         kept: EnvironmentRecord | None = await self.facilities.journal.environment(environment_id)
@@ -165,48 +169,34 @@ class Manager:
         if event not in CONTROLLABLE and event is not Event.RECOVER:
             raise InvalidInput(f"cannot prepare invalid transition {event.value}")
         refuse_if_busy(environment, event)
-        environment.user = user
-        environment.root.set_runtime_variable("last_request_user", user.to_variable())
+        self.fleet.asked_for(environment, user)
         return self.facilities.operations.start(
             event.value,
             user,
             environment_id,
-            lambda operation: self._control(operation, environment, event),
+            lambda operation: self.fleet.control(operation, environment, event),
         )
 
-    def modify(self, environment_id: str, request: ModificationRequest) -> Operation:
-        """Exclude roles and include them, in the order of the request. What is not allowed at its
-        beginning is refused; what fails on the way ends it, and the environment goes on. Its result
-        is the environment."""
-        environment = self.environment(environment_id)
-        if not request.modifications and not request.reconfigure:
-            raise InvalidInput("nothing is to be modified: name roles or detectors")
-        state = environment.state
-        if request.reconfigure and state is not EnvironmentState.CONFIGURED:
-            raise Conflict(
-                f"reconfiguration refused: it is done in CONFIGURED, not in {state.value}"
-            )
-        if request.reconfigure:
-            refuse_if_busy(environment, Event.RESET)
-        for modification in request.modifications[:1]:
-            find_modified(environment, modification, self.environments())
-        environment.user = request.user
-        environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
-        kinds = {modification.event.value for modification in request.modifications}
-        return self.facilities.operations.start(
-            kinds.pop() if len(kinds) == 1 else "MODIFY",
-            request.user,
-            environment_id,
-            lambda operation: self._modify(operation, environment, request),
+    def abort(self, operation_id: str, user: User, reason: str) -> Operation:
+        """Give up an operation: a creation is undone, a transition ends in ERROR, a modification
+        leaves the environment as it was. Raises `NotFound`, and `Conflict` where it cannot be."""
+        operation = self.facilities.operations.get(operation_id)
+        operation.abort(user, reason)
+        self._log.info(
+            "operation {operation} ({kind}) of environment {environment} is aborted {abortion}",
+            operation=operation.id,
+            kind=operation.kind,
+            environment=operation.environment_id,
+            abortion=operation.abortion,
         )
+        return operation
 
     def destroy(self, environment_id: str, request: DestructionRequest) -> Operation:
         """End an environment, aborting what is under way; its result is `Destroyed`."""
         environment = self.environment(environment_id)
         if environment.destruction is not None:
             return self._destroy_again(environment, environment.destruction, request)
-        environment.user = request.user
-        environment.root.set_runtime_variable("last_request_user", request.user.to_variable())
+        self.fleet.asked_for(environment, request.user)
         return self.facilities.operations.start(
             "DESTROY",
             request.user,
@@ -234,18 +224,24 @@ class Manager:
     async def _create(self, operation: Operation, request: CreationRequest) -> Environment:
         environment = await self._prepare(operation, request)
         try:
+            await self._announce(environment)
             await self._load(environment, request, operation)
             request.permit(environment.detectors())
             self._register(environment)
         except Exception as fault:
-            problem = environment.as_error(fault, "loading")
+            operation.closing = BEING_UNDONE
+            if isinstance(fault, CancelledError):
+                why = operation.why_cancelled("because the core ends")
+                problem: AliecsError = Aborted(f"CREATE aborted {why}")
+            else:
+                problem = environment.as_error(fault, "loading")
             environment.fail(Cause(problem.message, self.facilities.now_ms()))
             await self._close(environment, EnvironmentState.ERROR)
             self._tell_creation_failed(environment, problem.message)
             raise problem from fault
         try:
-            await self._run(environment, Event.DEPLOY, request.user, operation)
-            await self._run(environment, Event.CONFIGURE, request.user, operation)
+            await self.fleet.run(environment, Event.DEPLOY, request.user, operation)
+            await self.fleet.run(environment, Event.CONFIGURE, request.user, operation)
         except AliecsError as problem:
             await self._undo_creation(environment, problem, operation)
             raise
@@ -273,10 +269,13 @@ class Manager:
             ),
             base_defaults={**self.facilities.options.defaults, **defaults},
             base_vars=variables,
-            requested=frozenset(request.variables),
+            requested=dict(request.variables),
         )
         environment.info = WorkflowTemplateInfo(path=request.expression)
-        environment.react = self._react
+        environment.react = self.fleet.react
+        return environment
+
+    async def _announce(self, environment: Environment) -> None:
         environment.tell(
             "transition starting",
             OpStatus.STARTED,
@@ -294,7 +293,6 @@ class Manager:
             transition="CREATE",
             state="PENDING",
         )
-        return environment
 
     async def _load(
         self, environment: Environment, request: CreationRequest, operation: Operation
@@ -345,8 +343,7 @@ class Manager:
         for detector in environment.detectors():
             if detector in active:
                 raise Conflict(f"detector {detector} is already in use")
-        self._environments[environment.id] = environment
-        self._conductors[environment.id] = Conductor(environment)
+        self.fleet.add(environment)
         environment.tell(
             "workflow loaded",
             OpStatus.DONE_OK,
@@ -369,8 +366,9 @@ class Manager:
             self._tell_creation_failed(environment, problem.message)
             return
         environment.destruction = operation
-        await self._fall(
-            environment, f"deployment or configuration failed: {problem.message}", operation
+        operation.closing = BEING_UNDONE
+        await self.fleet.fall(
+            environment, failure_text("deployment or configuration failed", problem), operation
         )
         await self._tear_down(environment, operation, keep_tasks=False)
         self._tell_creation_failed(environment, problem.message)
@@ -389,149 +387,22 @@ class Manager:
         """An automatic environment: one run, to its own end, and away."""
         user = operation.user
         try:
-            await self._run(environment, Event.START_ACTIVITY, user, operation)
+            await self.fleet.run(environment, Event.START_ACTIVITY, user, operation)
             while environment.state is EnvironmentState.RUNNING or environment.current is not None:
                 await deferLater(self.facilities.clock, POLL_S)
             if environment.state is EnvironmentState.CONFIGURED:
-                await self._run(environment, Event.RESET, user, operation)
-        except AliecsError as problem:
+                await self.fleet.run(environment, Event.RESET, user, operation)
+        except (AliecsError, CancelledError) as problem:
             if environment.destruction is not None:
                 return
-            await self._fall(environment, f"{problem.message}", operation)
+            aborted = f"aborted {operation.why_cancelled('because the core ends')}"
+            error = problem.message if isinstance(problem, AliecsError) else aborted
+            operation.closing = BEING_UNDONE
+            await self.fleet.fall(environment, error, operation)
         if environment.destruction is None and environment.current is None:
             environment.destruction = operation
+            operation.closing = "is a destruction"
             await self._tear_down(environment, operation, keep_tasks=False)
-
-    # --- control ---------------------------------------------------------------------------
-
-    async def _control(
-        self, operation: Operation, environment: Environment, event: Event
-    ) -> Environment:
-        try:
-            await self._run(environment, event, operation.user, operation)
-        except Conflict:
-            raise
-        except AliecsError as problem:
-            if environment.destruction is None:
-                await self._fall(
-                    environment, f"transition {event.value} failed: {problem.message}", operation
-                )
-            raise
-        return environment
-
-    async def _modify(
-        self, operation: Operation, environment: Environment, request: ModificationRequest
-    ) -> Environment:
-        conductor = self._conductors[environment.id]
-        for one in request.modifications:
-            roles = find_modified(environment, one, self.environments())
-            await self._work(
-                environment,
-                one.event,
-                conductor.modify(one.event, roles, request.user, request.reason, operation),
-            )
-        if request.reconfigure:
-            await self._control(operation, environment, Event.RESET)
-            await self._control(operation, environment, Event.CONFIGURE)
-        return environment
-
-    async def _run(
-        self, environment: Environment, event: Event, user: User, operation: Operation
-    ) -> None:
-        """One transition as the environment's work."""
-        conductor = self._conductors[environment.id]
-        await self._work(environment, event, conductor.perform(event, user, operation))
-
-    async def _work(
-        self, environment: Environment, event: Event, coroutine: Coroutine[Any, Any, None]
-    ) -> None:
-        """Something as the environment's work; what it interrupts is aborted."""
-        interrupted = environment.work
-        conductor = self._conductors[environment.id]
-        work = Deferred.fromCoroutine(coroutine)
-        if not work.called:
-            environment.work = work
-            if interrupted is not None:
-                conductor.interrupt(interrupted, f"interrupted by {event.value}")
-        try:
-            await work
-        finally:
-            if environment.work is work:
-                environment.work = None
-                self._do_wanted_stop(environment)
-
-    async def _fall(self, environment: Environment, error: str, operation: Operation) -> None:
-        """Go to ERROR after a failure, or wait for it where somebody else does it."""
-        if environment.current is Event.GO_ERROR:
-            await self._wait_for_error(environment)
-            return
-        if Event.GO_ERROR not in allowed_events(environment.state):
-            return
-        environment.tell(
-            "a critical error occurred, GO_ERROR transition imminent", error=error, transition=""
-        )
-        environment.fail(Cause(error, self.facilities.now_ms()))
-        try:
-            await self._run(environment, Event.GO_ERROR, operation.user, operation)
-        except (Conflict, TransitionFailed) as problem:
-            environment.warn(f"GO_ERROR: {problem.message}")
-
-    async def _wait_for_error(self, environment: Environment) -> None:
-        while environment.current is Event.GO_ERROR:
-            await deferLater(self.facilities.clock, 0.05)
-
-    # --- what environments do by themselves ------------------------------------------------
-
-    def _react(self, environment: Environment, event: Event, reason: str) -> None:
-        """An environment has to do something: see `Environment.react`."""
-        if environment.id not in self._environments or environment.destruction is not None:
-            return
-        environment.log.info("{event}: {reason}", event=event.value, reason=reason)
-        if event is Event.GO_ERROR:
-            self.facilities.operations.start(
-                event.value,
-                environment.user,
-                environment.id,
-                lambda operation: self._fall(environment, reason, operation),
-            )
-            return
-        user = TIMER if "auto_stop_timeout" in reason else TASK
-        if environment.current is not None:
-            self._wanted_stops[environment.id] = reason
-        elif environment.state is EnvironmentState.RUNNING:
-            self._stop(environment, user, reason)
-
-    def _stop(self, environment: Environment, user: User, reason: str) -> None:
-        environment.user = user
-
-        async def stop(operation: Operation) -> None:
-            try:
-                await self._run(environment, Event.STOP_ACTIVITY, user, operation)
-            except Conflict:
-                return
-            except AliecsError as problem:
-                if environment.destruction is None:
-                    await self._fall(environment, f"stop ({reason}): {problem.message}", operation)
-                return
-            cause = environment.history.cause
-            if cause is not None and environment.destruction is None:
-                # The run was stopped in order because something critical had failed.
-                await self._fall(environment, cause.line, operation)
-
-        self.facilities.operations.start("STOP_ACTIVITY", user, environment.id, stop)
-
-    def _do_wanted_stop(self, environment: Environment) -> None:
-        """A stop that was asked for during a transition is done after it. Where that was a stop
-        itself, the failure for which another was asked still takes the environment to ERROR."""
-        reason = self._wanted_stops.pop(environment.id, None)
-        if reason is None:
-            return
-        event = Event.STOP_ACTIVITY
-        if environment.state is not EnvironmentState.RUNNING:
-            if environment.history.cause is None:
-                return
-            event = Event.GO_ERROR
-        self.facilities.clock.callLater(0, self._react, environment, event, reason)
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -539,7 +410,8 @@ class Manager:
         self, operation: Operation, environment: Environment, request: DestructionRequest
     ) -> Destroyed:
         environment.destruction = operation
-        self._interrupt(environment, request.user)
+        operation.closing = "is a destruction"
+        self.fleet.interrupt(environment, request.user)
         keep_tasks = await self._wind_down(operation, environment, request)
         return await self._tear_down(environment, operation, keep_tasks)
 
@@ -550,13 +422,8 @@ class Manager:
         is refused otherwise."""
         if not request.force or environment.current is Event.DESTROY:
             refuse_if_busy(environment, Event.DESTROY)
-        self._interrupt(environment, request.user)
+        self.fleet.interrupt(environment, request.user)
         return destruction
-
-    def _interrupt(self, environment: Environment, user: User) -> None:
-        if environment.work is not None:
-            why = f"destroyed by {user.name or 'somebody'}"
-            self._conductors[environment.id].interrupt(environment.work, why)
 
     async def _wind_down(
         self, operation: Operation, environment: Environment, request: DestructionRequest
@@ -565,10 +432,10 @@ class Manager:
         steps, keeps_tasks = winding_down(environment.state, request)
         for event in steps:
             try:
-                await self._run(environment, event, request.user, operation)
+                await self.fleet.run(environment, event, request.user, operation)
             except AliecsError:
                 word = "STOP_ACTIVITY" if event is Event.STOP_ACTIVITY else "RESET"
-                await self._fall(
+                await self.fleet.fall(
                     environment, f"{word} during environment destruction failed", operation
                 )
                 return False
@@ -579,10 +446,8 @@ class Manager:
     ) -> Destroyed:
         tasks = environment.tasks()
         names = {task.id: task.short_name for task in tasks}
-        await self._conductors[environment.id].teardown(operation)
-        self._environments.pop(environment.id, None)
-        self._conductors.pop(environment.id, None)
-        self._wanted_stops.pop(environment.id, None)
+        await self.fleet.conductor(environment).teardown(operation)
+        self.fleet.remove(environment)
         failed = environment.history.cause is not None
         await self._close(environment, EnvironmentState.ERROR if failed else EnvironmentState.DONE)
         if keep_tasks:

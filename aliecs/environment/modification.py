@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, Deferred
 
 from aliecs.environment import run
@@ -22,6 +22,8 @@ from aliecs.environment.history import cause_of_task, first_lines
 from aliecs.environment.machine import EnvironmentState, Event
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
+from aliecs.environment.reconfiguration import NewVariables
+from aliecs.environment.result import StepResult
 from aliecs.errors import Conflict, TransitionFailed
 from aliecs.event.record import User
 from aliecs.language.state import State, Status
@@ -47,12 +49,13 @@ class Modification:
 @frozen
 class ModificationRequest:
     """What a client wants, in this order; `reconfigure` resets and configures all of the
-    environment after it."""
+    environment after it, with `variables` that shall be different."""
 
     modifications: tuple[Modification, ...]
     user: User
     reason: str = ""
     reconfigure: bool = False
+    variables: NewVariables = field(factory=NewVariables)
 
 
 @define(eq=False)
@@ -83,14 +86,17 @@ class Modifier:
                 environment, Event.STOP_ACTIVITY, "end of stream of all that were not excluded"
             )
 
-    async def include(self, roles: Sequence[Role], operation: Operation) -> None:
-        """Include roles. Raises `TransitionFailed`, and they are still excluded."""
+    async def include(
+        self, roles: Sequence[Role], operation: Operation, anew: bool = False
+    ) -> None:
+        """Include roles, `anew`: in new processes. Raises `TransitionFailed`, and they are still
+        excluded."""
         environment = self.environment
         leaves = task_roles(roles, roles)
         # Nobody else may take their detectors meanwhile.
         environment.exclusions.set_variables(environment.root, roles)
         try:
-            tasks = await self._bring_up(leaves, operation)
+            tasks = await self._bring_up(leaves, operation, anew)
         except Exception as problem:
             environment.exclusions.set_variables(environment.root)
             tasks = self._tasks(leaves)
@@ -105,11 +111,13 @@ class Modifier:
 
     # --- up --------------------------------------------------------------------------------
 
-    async def _bring_up(self, leaves: Sequence[TaskRole], operation: Operation) -> Sequence[Task]:
+    async def _bring_up(
+        self, leaves: Sequence[TaskRole], operation: Operation, anew: bool
+    ) -> Sequence[Task]:
         """Take tasks to the state of the environment."""
         environment = self.environment
         facilities = environment.facilities
-        await self._make_ready(leaves)
+        await self._make_ready(leaves, anew)
         tasks = [
             task
             for task in self._tasks(leaves)
@@ -151,7 +159,7 @@ class Modifier:
         for failure in outcome.critical_failures:
             raise self._failed(doing, failure.task, failure.reason)
 
-    async def _make_ready(self, leaves: Sequence[TaskRole]) -> None:
+    async def _make_ready(self, leaves: Sequence[TaskRole], anew: bool) -> None:
         """Bring tasks to STANDBY, in a new process where the old one cannot be."""
         roster = self.environment.facilities.roster
         await self._bring_down(self._tasks(leaves))
@@ -166,7 +174,7 @@ class Modifier:
         lost = [
             task
             for task in self._tasks(leaves)
-            if task.status is not Status.ACTIVE or task.state is not State.STANDBY
+            if anew or task.status is not Status.ACTIVE or task.state is not State.STANDBY
         ]
         _, left = await roster.kill([task for task in lost if task.living])
         for task in left:
@@ -203,10 +211,17 @@ class Modifier:
     async def _wait_for(self, roles: Sequence[TaskRole]) -> None:
         environment = self.environment
         timeout_s = environment.facilities.options.deploy_timeout_s
-        muster = Muster(environment.facilities.clock)
+        now_ms = environment.facilities.now_ms
+        step = self.work.result or StepResult("launch", 0)
+        muster = Muster(
+            environment.facilities.clock,
+            lambda task: step.succeeded(task, now_ms()),
+            lambda task: step.did_not(task, str(task.end), now_ms()),
+        )
         environment.musters.append(muster)
         try:
             tasks = [task for task in self._tasks(roles) if task.living]
+            step.expect(tasks)
             muster.begin(tasks, timeout_s)
             result = await muster.over
         finally:

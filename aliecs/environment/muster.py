@@ -7,7 +7,7 @@ that ended, or at its deadline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -26,6 +26,10 @@ class Muster:
     or with the list of critical tasks that are not up when the time is up."""
 
     clock: IReactorTime
+    arrived: Callable[[Task], None] = lambda task: None
+    """Told of each task that is up; `gone` of each that ended."""
+    gone: Callable[[Task], None] = lambda task: None
+    begun_s: float = field(init=False, default=0.0)
     over: Deferred[Task | list[Task] | None] = field(init=False, factory=Deferred)
     _critical: dict[str, Task] = field(init=False, factory=dict)
     _others: dict[str, Task] = field(init=False, factory=dict)
@@ -34,6 +38,7 @@ class Muster:
 
     def begin(self, tasks: Iterable[Task], timeout_s: float) -> None:
         """Call the roll."""
+        self.begun_s = self.clock.seconds()
         for task in tasks:
             expected = self._critical if task.critical else self._others
             expected[task.id] = task
@@ -49,12 +54,18 @@ class Muster:
             return
         if not task.living:
             del expected[task.id]
+            self.gone(task)
             if task.critical:
                 self._end(task)
                 return
         elif task.status is Status.ACTIVE:
             del expected[task.id]
+            self.arrived(task)
         self._look_whether_over()
+
+    def missing(self) -> Sequence[Task]:
+        """Those that are not up yet."""
+        return [*self._critical.values(), *self._others.values()]
 
     def give_up(self) -> None:
         """Nobody waits any more."""

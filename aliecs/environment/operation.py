@@ -12,17 +12,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from attrs import define, field
-from twisted.internet.defer import Deferred
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from aliecs.errors import AliecsError, NotFound
+from aliecs.environment.result import StepResult, Waiting
+from aliecs.errors import Aborted, AliecsError, Conflict, NotFound
 from aliecs.event.record import User
 from aliecs.protocol.identifier import IdentifierGenerator
 
 KEPT = 1000
 """Operations that stay readable after they are over."""
+
+NODES_KEPT = 20_000
+"""Tasks that are kept of all of them; of older operations only the first failures are then."""
 
 
 class OperationState(enum.Enum):
@@ -31,6 +35,19 @@ class OperationState(enum.Enum):
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    ABORTED = "ABORTED"
+
+
+@frozen
+class Abortion:
+    """Who gave up an operation, and why."""
+
+    user: User
+    reason: str
+
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.reason else ""
+        return f"by {self.user.name or 'somebody'}{reason}"
 
 
 @define(eq=False)
@@ -47,6 +64,13 @@ class Operation:
     step: str = ""
     progress: Callable[[], tuple[int, int]] | None = None
     """Counts, when somebody asks, what of the step is done and how much it is in all."""
+    waited_for: Callable[[int], Waiting] | None = None
+    """Tells who is waited for, up to so many."""
+    results: list[StepResult] = field(factory=list)
+    """What became of the tasks, by step."""
+    abortion: Abortion | None = None
+    closing: str = ""
+    """Why it cannot be given up any more, such as "is being undone"; empty while it can."""
     error: str = ""
     failure: Failure | None = None
     result: Any = None
@@ -72,11 +96,29 @@ class Operation:
     def let_go(self) -> None:
         """Drop everything but what is told of an operation that is over. A result may be a whole
         environment, and a failure holds every frame that it came through."""
-        self.result = self.work = self.progress = None
+        self.result = self.work = self.progress = self.waited_for = None
         problem = self.failure.value if self.failure is not None else None
         if problem is not None:
             problem.__cause__ = problem.__context__ = None
             self.failure = Failure(problem.with_traceback(None))
+
+    def abort(self, user: User, reason: str) -> None:
+        """Give it up: what it does now is cancelled, and it undoes what it did. Raises `Conflict`
+        where it cannot be."""
+        name = f"operation {self.id} ({self.kind})"
+        if self.state is not OperationState.RUNNING:
+            raise Conflict(f"{name} cannot be aborted: it is over, {self.state.value}")
+        if self.abortion is not None:
+            raise Conflict(f"{name} is being aborted already, {self.abortion}")
+        if self.closing:
+            raise Conflict(f"{name} cannot be aborted: it {self.closing}")
+        self.abortion = Abortion(user, reason)
+        if self.work is not None:
+            self.work.cancel()
+
+    def why_cancelled(self, otherwise: str) -> str:
+        """Why something of it was cancelled, for texts."""
+        return str(self.abortion) if self.abortion is not None else otherwise
 
     def finish(self, now_ms: int) -> None:
         """It is over; hand the result to everyone who waits."""
@@ -146,9 +188,12 @@ class Operations:
         operation.result = result
         operation.state = OperationState.SUCCEEDED
         self._held.append(operation)
+        self._shorten_old()
         operation.finish(self.now_ms())
 
     def _failed(self, operation: Operation, failure: Failure) -> None:
+        if operation.abortion is not None and failure.check(CancelledError):
+            failure = Failure(Aborted(f"{operation.kind} aborted {operation.abortion}"))
         if not isinstance(failure.value, AliecsError):
             self._log.failure(
                 "operation {operation} ({kind}) failed for a reason that is a fault of ours",
@@ -158,11 +203,22 @@ class Operations:
             )
         operation.failure = failure
         operation.error = failure.getErrorMessage()
-        operation.state = OperationState.FAILED
+        aborted = isinstance(failure.value, Aborted)
+        operation.state = OperationState.ABORTED if aborted else OperationState.FAILED
         self._held.append(operation)
+        self._shorten_old()
         operation.finish(self.now_ms())
 
     def _forget_old(self) -> None:
         over = [o.id for o in self._operations.values() if o.state is not OperationState.RUNNING]
         for operation_id in over[: max(0, len(self._operations) - KEPT)]:
             del self._operations[operation_id]
+
+    def _shorten_old(self) -> None:
+        """Of operations that ended long ago less is kept, where there is much."""
+        kept = 0
+        for operation in reversed(self._operations.values()):
+            for result in operation.results:
+                if kept > NODES_KEPT and operation.ended_ms:
+                    result.shorten()
+                kept += result.nodes_kept

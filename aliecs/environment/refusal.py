@@ -6,10 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aliecs.environment.environment import Environment
-from aliecs.environment.machine import MODIFIABLE, MODIFICATIONS, Event, allowed_events
+from aliecs.environment.machine import MODIFICATIONS, EnvironmentState, Event, allowed_events
 from aliecs.environment.modification import Modification
 from aliecs.errors import Conflict
+from aliecs.task.task import Task
 from aliecs.workflow.role import Role
+
+_FIRST = {EnvironmentState.CONFIGURED: Event.RESET, EnvironmentState.DEPLOYED: Event.CONFIGURE}
+"""What a reconfiguration begins with."""
 
 
 def refuse_if_busy(environment: Environment, event: Event) -> None:
@@ -30,8 +34,8 @@ def refuse_if_busy(environment: Environment, event: Event) -> None:
             f"{environment.current_user.name or 'nobody named'} {since_s:.1f} s ago"
         )
     if event in MODIFICATIONS:
-        if environment.state not in MODIFIABLE:
-            states = ", ".join(state.value for state in MODIFIABLE)
+        if environment.state not in MODIFICATIONS[event]:
+            states = ", ".join(state.value for state in MODIFICATIONS[event])
             raise Conflict(
                 f"{event.value} refused: environment {environment.id} is in "
                 f"{environment.state.value}; roles are excluded and included in {states}"
@@ -42,6 +46,32 @@ def refuse_if_busy(environment: Environment, event: Event) -> None:
             f"event {event.value} inappropriate in current state {environment.state.value} "
             f"(allowed now: {allowed or 'none'})"
         )
+
+
+def refuse_kill(task: Task, environment: Environment | None, force: bool) -> None:
+    """A task that has ended is not ended again; one that its environment cannot do without only
+    where that is forced."""
+    if not task.living:
+        raise Conflict(f"task {task.describe()} cannot be killed: it has ended, {task.end}")
+    if environment is None or force or environment.state is EnvironmentState.ERROR:
+        return
+    if environment.needs(task):
+        raise Conflict(
+            f"task {task.describe()} is not killed: it is critical, and environment "
+            f"{environment.id}, which is in {environment.state.value}, would go to ERROR; exclude "
+            "its role before, restart the task instead, or force it"
+        )
+
+
+def refuse_reconfiguration(environment: Environment) -> None:
+    """A reconfiguration begins where tasks are configured, or could be."""
+    state = environment.state
+    if state not in _FIRST:
+        raise Conflict(
+            "reconfiguration refused: it is done in CONFIGURED and in DEPLOYED, not in "
+            f"{state.value}"
+        )
+    refuse_if_busy(environment, _FIRST[state])
 
 
 def find_modified(

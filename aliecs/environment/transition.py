@@ -10,7 +10,8 @@ asked decides what follows, in `manager`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -23,13 +24,15 @@ from aliecs.environment.exclusion import (
     MODIFIED_DETECTORS,
     MODIFIED_ROLES,
 )
-from aliecs.environment.history import Cause, TransitionRecord
+from aliecs.environment.history import SLOWEST, TransitionRecord
 from aliecs.environment.hook import Half, Hooks
 from aliecs.environment.machine import EDGES, EnvironmentState, Event
 from aliecs.environment.modification import Modifier
 from aliecs.environment.operation import Operation
+from aliecs.environment.reconfiguration import Plan
+from aliecs.environment.result import NodeResult, StepResult
 from aliecs.environment.work import Work
-from aliecs.errors import AliecsError, TransitionFailed
+from aliecs.errors import Aborted, AliecsError, TransitionFailed
 from aliecs.event.record import OpStatus, User
 from aliecs.workflow.role import Role
 
@@ -48,6 +51,9 @@ class Conductor:
     hooks: Hooks = field(init=False)
     work: Work = field(init=False)
     record: TransitionRecord = field(init=False)
+    _operation: Operation = field(init=False)
+    """That of the transition under way."""
+    _step_name: str = field(init=False, default="")
     _why_aborted: str = field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +70,7 @@ class Conductor:
         `TransitionFailed` with the cause where it failed."""
         environment = self.environment
         source = environment.state
-        record = self._open(event, EDGES[event].destination, user)
+        record = self._open(event, EDGES[event].destination, user, operation)
         try:
             await environment.facilities.journal.intend(
                 "transition_begun", environment.id, {"event": event.value, "user": user.name}
@@ -86,13 +92,19 @@ class Conductor:
             raise problem_after
 
     async def modify(
-        self, event: Event, roles: Sequence[Role], user: User, reason: str, operation: Operation
+        self,
+        event: Event,
+        roles: Sequence[Role],
+        user: User,
+        reason: str,
+        operation: Operation,
+        anew: bool = False,
     ) -> None:
         """Exclude roles, or include them: hooks, their tasks' own work, hooks; the state is the
         same afterwards. Raises as `perform`; where an inclusion fails, nothing has changed but the
-        processes of its tasks."""
+        processes of its tasks. `anew`: an inclusion takes new processes."""
         environment = self.environment
-        record = self._open(event, environment.state, user)
+        record = self._open(event, environment.state, user, operation)
         record.run_number = environment.run_number
         record.roles = [role.path for role in roles]
         environment.exclusions.announce(environment.root, event, roles)
@@ -105,13 +117,12 @@ class Conductor:
                 {"event": event.value, "user": user.name, "roles": record.roles, "reason": reason},
             )
             await self._step(f"before_{event.value}", operation, None)
-            operation.step = step
             environment.tell("transition step starting", OpStatus.ONGOING, step)
-            if event is Event.EXCLUDE:
-                await modifier.exclude(roles, user, reason, operation)
-            else:
-                await modifier.include(roles, operation)
-            self._step_done(step)
+            with self._tasks_step(step, operation):
+                if event is Event.EXCLUDE:
+                    await modifier.exclude(roles, user, reason, operation)
+                else:
+                    await modifier.include(roles, operation, anew)
             variables = {
                 name: environment.root.variable(name)
                 for name in (MODIFIED_ROLES, MODIFIED_DETECTORS, EXCLUDED_ROLES, DETECTORS)
@@ -130,6 +141,49 @@ class Conductor:
             environment.machine.finished()
         self._close(event, record, None)
 
+    async def replace(self, plan: Plan, user: User, reason: str, operation: Operation) -> None:
+        """Change the variables of an environment, and give other processes to those tasks that need
+        them. Raises as `perform`."""
+        environment = self.environment
+        facilities = environment.facilities
+        record = self._open(Event.REPLACE, environment.state, user, operation)
+        record.roles = [one.role.path for one in plan.replacements]
+        record.variables = plan.variables.told()
+        step = f"tasks_{Event.REPLACE.value}"
+        try:
+            await facilities.journal.intend(
+                "transition_begun",
+                environment.id,
+                {
+                    "event": Event.REPLACE.value,
+                    "user": user.name,
+                    "roles": record.roles,
+                    "reason": reason,
+                    "variables": record.variables,
+                },
+            )
+            await self._step(f"before_{Event.REPLACE.value}", operation, None)
+            await facilities.journal.intend(
+                "variables_changed", environment.id, {"change": plan.document}
+            )
+            await self.work.adopt(plan)
+            environment.tell("transition step starting", OpStatus.ONGOING, step)
+            with self._tasks_step(step, operation):
+                await self.work.replace(plan.replacements, operation)
+            environment.tell(
+                "transition step finished", OpStatus.ONGOING, step, variables=plan.variables.set
+            )
+            await self._step(f"after_{Event.REPLACE.value}", operation, None)
+        except Exception as problem:
+            failed = self._failed(Event.REPLACE, problem)
+            if environment.current is Event.REPLACE:
+                environment.machine.cancelled()
+            self._close(Event.REPLACE, record, failed)
+            raise failed from problem
+        if environment.current is Event.REPLACE:
+            environment.machine.finished()
+        self._close(Event.REPLACE, record, None)
+
     async def teardown(self, operation: Operation) -> None:
         """The end of the environment, from whatever state: hooks at leaving, tasks released, hooks
         at DESTROY, state DONE. Tasks are ended by whoever asked. A hook that fails is told and
@@ -147,10 +201,12 @@ class Conductor:
             requested_by=operation.user.name,
             run_number=environment.run_number,
         )
-        environment.history.transitions.append(self.record)
+        self._operation = self.hooks.operation = operation
+        operation.waited_for = environment.waited_for
+        environment.history.begin(self.record)
         environment.tell("workflow teardown started", OpStatus.STARTED, "before_DESTROY")
         leave = f"leave_{state.value}"
-        operation.step = leave
+        self._begin_step(leave, operation)
         environment.tell("workflow teardown ongoing", OpStatus.ONGOING, leave)
         try:
             await self.hooks.run(leave)
@@ -159,7 +215,8 @@ class Conductor:
         if state is EnvironmentState.RUNNING:
             run.ending(environment, "TEARDOWN")
             run.ended(environment, "TEARDOWN")
-        operation.step = "DESTROY"
+        self._step_done(leave)
+        self._begin_step("DESTROY", operation)
         environment.tell("releasing tasks", OpStatus.ONGOING, "DESTROY")
         hook_tasks = set(self.hooks.tasks_at(TEARDOWN_MOMENTS))
         self.work.cancel_auto_stop()
@@ -177,6 +234,7 @@ class Conductor:
         roster.release(hook_tasks)
         environment.machine.reached()
         environment.machine.finished()
+        self._step_done("DESTROY")
         self.record.ended_ms = environment.facilities.now_ms()
         said = "finished with error" if error else "complete"
         environment.tell(
@@ -189,7 +247,9 @@ class Conductor:
 
     # --- the beginning ---------------------------------------------------------------------
 
-    def _open(self, event: Event, destination: EnvironmentState, user: User) -> TransitionRecord:
+    def _open(
+        self, event: Event, destination: EnvironmentState, user: User, operation: Operation
+    ) -> TransitionRecord:
         """Begin, or raise `Conflict`."""
         environment = self.environment
         environment.machine.begin(event, environment.state, environment.current)
@@ -202,7 +262,9 @@ class Conductor:
             environment.current_since_ms,
             requested_by=user.name,
         )
-        environment.history.transitions.append(self.record)
+        self._operation = self.hooks.operation = operation
+        operation.waited_for = environment.waited_for
+        environment.history.begin(self.record)
         environment.tell("transition starting", OpStatus.STARTED)
         environment.log.info(
             "{event} begins, asked for by {user}", event=event.value, user=user.name or "nobody"
@@ -226,17 +288,16 @@ class Conductor:
                 # Nothing keeps an environment out of ERROR.
                 environment.warn(problem.message)
         step = f"tasks_{event.value}"
-        operation.step = step
         environment.tell("transition step starting", OpStatus.ONGOING, step)
         try:
-            await self.work.do(event, operation)
+            with self._tasks_step(step, operation):
+                await self.work.do(event, operation)
         except AliecsError as problem:
             environment.tell(
                 "transition step finished", OpStatus.DONE_ERROR, step, error=problem.message
             )
             raise
         environment.machine.reached()
-        self._step_done(step)
         environment.tell("transition step finished", OpStatus.ONGOING, step)
 
     async def _after(self, event: Event, operation: Operation) -> TransitionFailed | None:
@@ -263,7 +324,7 @@ class Conductor:
     ) -> None:
         """A moment before the change of state: its first failure ends it."""
         environment = self.environment
-        operation.step = moment
+        self._begin_step(moment, operation)
         environment.tell("transition step starting", OpStatus.ONGOING, moment)
         try:
             await self.hooks.run(moment, Half.NEGATIVE)
@@ -297,7 +358,7 @@ class Conductor:
     ) -> TransitionFailed | None:
         """A moment after the change of state: both halves run, whatever fails."""
         environment = self.environment
-        operation.step = moment
+        self._begin_step(moment, operation)
         environment.tell("transition step starting", OpStatus.ONGOING, moment)
         problem: TransitionFailed | None = None
         try:
@@ -356,21 +417,41 @@ class Conductor:
 
     # --- the end ---------------------------------------------------------------------------
 
-    def _step_done(self, step: str) -> None:
+    def _begin_step(self, step: str, operation: Operation) -> None:
+        self._step_name = step
+        operation.step = step
+
+    @contextmanager
+    def _tasks_step(self, step: str, operation: Operation) -> Iterator[None]:
+        """What tasks do, with what becomes of each of them."""
+        facilities = self.environment.facilities
+        self._begin_step(step, operation)
+        result = StepResult(step, facilities.now_ms())
+        operation.results.append(result)
+        record, self.work.result = self.record, result
+        try:
+            yield
+            self._step_done(step, result.slowest[:SLOWEST])
+        finally:
+            self.work.result = None
+            record.slowest = list(result.slowest[:SLOWEST])
+            result.finish(facilities.now_ms())
+
+    def _step_done(self, step: str, slowest: Sequence[NodeResult] = ()) -> None:
         now_ms = self.environment.facilities.now_ms()
         self.record.steps.append((step, now_ms))
-        self.environment.facilities.journal.observe(
-            "step_done", self.environment.id, {"step": step}
-        )
+        self._step_name = ""
+        body = {"step": step, "slowest": slowest} if slowest else {"step": step}
+        self.environment.facilities.journal.observe("step_done", self.environment.id, body)
 
     def _failed(self, event: Event, problem: Exception) -> TransitionFailed:
         if isinstance(problem, CancelledError):
             why, self._why_aborted = self._why_aborted, ""
-            return TransitionFailed(f"{event.value} aborted: {why or 'the core is ending'}")
+            if self._operation.abortion is not None:
+                return Aborted(f"{event.value} aborted {self._operation.abortion}")
+            return Aborted(f"{event.value} aborted: {why or 'the core is ending'}")
         error = self.environment.as_error(problem, event.value)
-        self.environment.fail(
-            Cause(f"{event.value}: {error.message}", self.environment.facilities.now_ms())
-        )
+        self.environment.account_for(f"{event.value}: {error.message}")
         return TransitionFailed(f"transition canceled with error: {error.message}", error)
 
     def _not_modified(self, event: Event, problem: Exception) -> TransitionFailed:
@@ -385,6 +466,9 @@ class Conductor:
     ) -> None:
         environment = self.environment
         record.ended_ms = environment.facilities.now_ms()
+        if problem is not None and self._step_name:
+            record.steps.append((self._step_name, record.ended_ms))
+        self._step_name = ""
         record.error = problem.message if problem is not None else ""
         environment.facilities.journal.observe(
             "transition_ended",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import define, evolve
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
@@ -19,12 +19,16 @@ from aliecs.environment.history import Cause, cause_of_task, first_lines
 from aliecs.environment.machine import Event
 from aliecs.environment.muster import Muster
 from aliecs.environment.operation import Operation
+from aliecs.environment.reconfiguration import Plan as ReconfigurationPlan
+from aliecs.environment.reconfiguration import Replacement
+from aliecs.environment.result import StepResult
 from aliecs.errors import AliecsError, InvalidInput, TransitionFailed
 from aliecs.language.duration import parse_duration
 from aliecs.language.state import State, Status
 from aliecs.protocol.message import ControlMode
 from aliecs.task.command import (
     CONFIGURE,
+    GATHER_S,
     RECOVER,
     RESET,
     START,
@@ -32,7 +36,7 @@ from aliecs.task.command import (
     Outcome,
     TaskTransition,
 )
-from aliecs.task.deployment import DeploymentFailure, Plan
+from aliecs.task.deployment import Berth, DeploymentFailure, DeploymentRequest, Plan
 from aliecs.task.task import Task
 from aliecs.workflow.role import TaskRole
 
@@ -60,6 +64,8 @@ class Work:
     """See the module."""
 
     environment: Environment
+    result: StepResult | None = None
+    """Where to tell what becomes of tasks, while a step of theirs runs."""
 
     async def do(self, event: Event, operation: Operation) -> None:
         """The tasks' work of `event`. Raises `TransitionFailed` where a critical task failed."""
@@ -96,7 +102,7 @@ class Work:
             role = task.role
             assert isinstance(role, TaskRole)
             if task.critical and not task.living and self.environment.takes_part(role):
-                raise self._task_failed(event.value, task, f"has ended: {_reason(task)}")
+                raise self._failed(event.value, task, f"has ended: {_reason(task)}")
 
     # --- deploy ----------------------------------------------------------------------------
 
@@ -104,11 +110,10 @@ class Work:
         """Launch hook tasks whose moment comes before all others are deployed."""
         if roles:
             await self._launch(roles)
-            await self._wait_for(roles, self._deploy_timeout_s())
+            await self._wait_for(roles)
 
     async def _deploy(self) -> None:
         environment = self.environment
-        timeout_s = self._deploy_timeout_s()
         if environment.facilities.options.clean_shared_memory:
             await self._clean_shared_memory()
         for role in environment.workflow.call_roles:
@@ -116,57 +121,97 @@ class Work:
                 role.set_status(Status.ACTIVE)
         missing = [role for role in environment.roles_in_part() if role.task is None]
         await self._launch(missing)
-        await self._wait_for(missing, timeout_s)
+        await self._wait_for(missing)
 
-    async def _launch(self, roles: Sequence[TaskRole]) -> None:
+    async def _launch(
+        self,
+        roles: Sequence[TaskRole],
+        berths: Mapping[TaskRole, Berth] | None = None,
+        doing: str = "DEPLOY",
+    ) -> None:
+        """Launch tasks. Those with a berth go there, or elsewhere where that cannot be."""
         environment = self.environment
         assembly = Assembly(environment)
         requests = await assembly.requests(roles)
-        plan = Plan(environment.id, environment, requests, assembly.build_commands)
-        failures = await environment.facilities.roster.deploy(plan)
+        failures: Sequence[DeploymentFailure] = ()
+        if berths:
+            back = [evolve(r, berth=berths.get(_role_of(r))) for r in requests]
+            failures = await self._deploy_requests(assembly, back)
+            requests = [evolve(failure.request, berth=None) for failure in failures]
+            for failure in failures:
+                environment.warn(f"task not launched again where it was: {failure}")
+        if requests:
+            failures = await self._deploy_requests(assembly, requests)
+        critical = []
         for failure in failures:
-            role = failure.request.role
-            assert isinstance(role, TaskRole)
+            role = _role_of(failure.request)
             role.set_status(Status.UNDEPLOYABLE)
-            if not role.critical:
-                environment.warn(f"task not deployed, not critical: {failure}")
-        critical = [f for f in failures if f.request.traits.critical]
+            if self.result is not None:
+                now_ms = environment.facilities.now_ms()
+                self.result.has_no_place(role.path, failure.problem.message, now_ms)
+            if role.critical and environment.takes_part(role):
+                critical.append(failure)
+            else:
+                why = "excluded" if role.critical else "not critical"
+                environment.warn(f"task not deployed, {why}: {failure}")
         if critical:
-            raise self._deployment_failed(critical)
+            raise self._deployment_failed(critical, doing)
 
-    def _deployment_failed(self, failures: Sequence[DeploymentFailure]) -> TransitionFailed:
+    async def _deploy_requests(
+        self, assembly: Assembly, requests: Sequence[DeploymentRequest]
+    ) -> Sequence[DeploymentFailure]:
+        environment = self.environment
+        plan = Plan(environment.id, environment, requests, assembly.build_commands)
+        return await environment.facilities.roster.deploy(plan)
+
+    def _deployment_failed(
+        self, failures: Sequence[DeploymentFailure], doing: str
+    ) -> TransitionFailed:
         environment = self.environment
         first = failures[0]
-        environment.fail(
-            Cause(
-                f"DEPLOY: {first}",
-                environment.facilities.now_ms(),
-                role=first.request.role_path,
-                task_name=first.request.task_class.name,
+        for failure in failures:
+            environment.fail(
+                Cause(
+                    f"{doing}: {failure}",
+                    environment.facilities.now_ms(),
+                    role=failure.request.role_path,
+                    task_name=failure.request.task_class.name,
+                )
             )
-        )
         return TransitionFailed(
             f"deployment failed, {len(failures)} critical tasks have no place: "
             + first_lines([str(failure) for failure in failures]),
             first.problem,
         )
 
-    async def _wait_for(self, roles: Sequence[TaskRole], timeout_s: float) -> None:
+    async def _wait_for(self, roles: Sequence[TaskRole], doing: str = "DEPLOY") -> None:
         """Wait until all critical tasks of `roles` are up, and a little for the others."""
         environment = self.environment
-        muster = Muster(environment.facilities.clock)
+        timeout_s = self._deploy_timeout_s()
+        now_ms = environment.facilities.now_ms
+        step = self.result or StepResult(doing, 0)
+        muster = Muster(
+            environment.facilities.clock,
+            lambda task: step.succeeded(task, now_ms()),
+            lambda task: step.did_not(task, _reason(task), now_ms()),
+        )
         environment.musters.append(muster)
         try:
             found = (environment.task_of(role) for role in roles)
-            muster.begin((task for task in found if task is not None), timeout_s)
+            tasks = [task for task in found if task is not None]
+            step.expect(tasks)
+            muster.begin(tasks, timeout_s)
             result = await muster.over
+            if isinstance(result, Task):
+                # What failed with it is told with it.
+                failed = self._task_failed(doing, result, _reason(result))
+                await deferLater(environment.facilities.clock, GATHER_S, lambda: None)
+                raise TransitionFailed(environment.all_that_failed(failed))
+            if result is not None:
+                raise self._too_slow(result, timeout_s, doing)
         finally:
             environment.musters.remove(muster)
             muster.give_up()
-        if isinstance(result, Task):
-            raise self._task_failed("DEPLOY", result, _reason(result))
-        if result is not None:
-            raise self._too_slow(result, timeout_s)
         for role in roles:
             task = environment.task_of(role)
             if task is not None and task.living and task.status is not Status.ACTIVE:
@@ -175,21 +220,14 @@ class Work:
                     f"{_where_it_should_answer(task)}"
                 )
 
-    def _too_slow(self, tasks: Sequence[Task], timeout_s: float) -> TransitionFailed:
-        environment = self.environment
-        first = tasks[0]
-        environment.fail(
-            cause_of_task(
-                first,
-                f"not up within {timeout_s:g} s{_where_it_should_answer(first)}",
-                environment.facilities.now_ms(),
-                "DEPLOY",
+    def _too_slow(self, tasks: Sequence[Task], timeout_s: float, doing: str) -> TransitionFailed:
+        causes = [
+            self._task_failed(
+                doing, task, f"not up within {timeout_s:g} s{_where_it_should_answer(task)}"
             )
-        )
-        return TransitionFailed(
-            f"DEPLOY timed out: {len(tasks)} critical tasks are not up within {timeout_s:g} s: "
-            + first_lines([f"{t.describe()}{_where_it_should_answer(t)}" for t in tasks], 10)
-        )
+            for task in tasks
+        ]
+        return TransitionFailed(self.environment.all_that_failed(causes[0]))
 
     async def _clean_shared_memory(self) -> None:
         """Run the cleaner of every host that the workflow names; a failure is only told."""
@@ -279,15 +317,55 @@ class Work:
             if (task := environment.task_of(role)) is not None
             and (task.status is not Status.ACTIVE or task.state is not State.STANDBY)
         ]
-        await self._replace(lost)
+        self._take_out(lost)
         _, left = await roster.kill(lost)
         if left:
-            raise self._task_failed("RECOVER", left[0], "could not be ended")
+            raise self._failed("RECOVER", left[0], "could not be ended")
         missing = [role for role in environment.roles_in_part() if role.task is None]
         await self._launch(missing)
-        await self._wait_for(missing, self._deploy_timeout_s())
+        await self._wait_for(missing)
 
-    async def _replace(self, tasks: Sequence[Task]) -> None:
+    async def adopt(self, plan: ReconfigurationPlan) -> None:
+        """Take the new variables, and with them what they change of tasks that go on."""
+        environment = self.environment
+        for _ in plan.changed.apply():
+            await environment.facilities.roster.pace.breathe()
+        environment.requested = plan.requested
+        environment.workflow.class_texts = {
+            **environment.workflow.class_texts,
+            **plan.class_texts,
+        }
+        assembly = Assembly(environment)
+        for task in plan.kept:
+            role = task.role
+            # Some may have been replaced meanwhile, by an inclusion.
+            if isinstance(role, TaskRole) and plan.changed.touches(role, "connect", "timeout"):
+                (request,) = await assembly.requests([role])
+                environment.facilities.roster.reassign(task, request)
+            await environment.facilities.roster.pace.breathe()
+
+    async def replace(self, replacements: Sequence[Replacement], operation: Operation) -> None:
+        """Give tasks other processes, where the old ones were if that can be. Raises
+        `TransitionFailed` where a critical one has none."""
+        environment = self.environment
+        roles = [one.role for one in replacements]
+        operation.progress = lambda: (
+            sum(1 for role in roles if role.status is Status.ACTIVE and role.task), len(roles)
+        )
+        old = {role: task for role in roles if (task := environment.task_of(role)) is not None}
+        _, left = await environment.facilities.roster.kill([t for t in old.values() if t.living])
+        if left:
+            raise self._failed("REPLACE", left[0], "could not be ended")
+        keeps_ports = {one.role for one in replacements if one.keeps_ports}
+        berths = {
+            role: Berth.of(task) if role in keeps_ports else Berth(task.host)
+            for role, task in old.items()
+        }
+        self._take_out(list(old.values()))
+        await self._launch(roles, berths, "REPLACE")
+        await self._wait_for([r for r in roles if environment.takes_part(r)], "REPLACE")
+
+    def _take_out(self, tasks: Sequence[Task]) -> None:
         """Take tasks out of the tree; their roles start anew."""
         for task in tasks:
             role = task.role
@@ -308,11 +386,15 @@ class Work:
         for failure in outcome.failures:
             if not failure.task.critical:
                 self.environment.warn(f"{step.event} failed, not critical: {failure}")
-        critical = outcome.critical_failures
-        if critical:
-            failed = self._task_failed(step.event, critical[0].task, critical[0].reason)
-            others = [str(failure) for failure in critical[1:]]
-            raise TransitionFailed(first_lines([failed.message, *others]))
+        now_ms = self.environment.facilities.now_ms()
+        causes = [
+            cause_of_task(failure.task, failure.reason, now_ms, step.event)
+            for failure in outcome.critical_failures
+        ]
+        for cause in causes:
+            self.environment.fail(cause)
+        if causes:
+            raise TransitionFailed(self.environment.all_that_failed(causes[0]))
 
     async def send(
         self,
@@ -330,15 +412,35 @@ class Work:
         )
         if timeout_s is None:
             timeout_s = facilities.options.transition_timeout_s
-        return await facilities.roster.command(
-            tasks, step, arguments, timeout_s, environment.id, waits_for_all
+        # That of this step, also where others are begun before it has ended.
+        result, now_ms = self.result or StepResult(step.event, 0), facilities.now_ms
+        result.expect(tasks)
+        outcome = await facilities.roster.command(
+            tasks,
+            step,
+            arguments,
+            timeout_s,
+            environment.id,
+            waits_for_all,
+            lambda task: result.succeeded(task, now_ms()),
         )
+        for failure in outcome.failures:
+            result.did_not(failure.task, failure.reason, now_ms())
+        return outcome
 
-    def _task_failed(self, doing: str, task: Task, reason: str) -> TransitionFailed:
+    def _task_failed(self, doing: str, task: Task, reason: str) -> Cause:
+        """A task that a transition fails for."""
         environment = self.environment
-        cause = cause_of_task(task, reason, environment.facilities.now_ms(), doing)
+        now_ms = environment.facilities.now_ms()
+        cause = cause_of_task(task, reason, now_ms, doing)
         environment.fail(cause)
-        return TransitionFailed(cause.line)
+        if self.result is not None:
+            self.result.did_not(task, reason, now_ms)
+        return cause
+
+    def _failed(self, doing: str, task: Task, reason: str) -> TransitionFailed:
+        first = self._task_failed(doing, task, reason)
+        return TransitionFailed(self.environment.all_that_failed(first))
 
     def end_calls(self) -> None:
         """Calls at the end of the environment."""
@@ -371,6 +473,12 @@ class Work:
         if timer is not None and timer.active():
             timer.cancel()
         self.environment.auto_stop = None
+
+
+def _role_of(request: DeploymentRequest) -> TaskRole:
+    role = request.role
+    assert isinstance(role, TaskRole)
+    return role
 
 
 def _where_it_should_answer(task: Task) -> str:

@@ -17,6 +17,13 @@ class OperationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_STATE_FAILED: _ClassVar[OperationState]
     OPERATION_STATE_ABORTED: _ClassVar[OperationState]
 
+class NodeOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NODE_OUTCOME_UNSPECIFIED: _ClassVar[NodeOutcome]
+    NODE_OUTCOME_DONE: _ClassVar[NodeOutcome]
+    NODE_OUTCOME_FAILED: _ClassVar[NodeOutcome]
+    NODE_OUTCOME_NOT_REACHED: _ClassVar[NodeOutcome]
+
 class TaskStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TASK_STREAM_UNSPECIFIED: _ClassVar[TaskStream]
@@ -53,6 +60,10 @@ OPERATION_STATE_RUNNING: OperationState
 OPERATION_STATE_SUCCEEDED: OperationState
 OPERATION_STATE_FAILED: OperationState
 OPERATION_STATE_ABORTED: OperationState
+NODE_OUTCOME_UNSPECIFIED: NodeOutcome
+NODE_OUTCOME_DONE: NodeOutcome
+NODE_OUTCOME_FAILED: NodeOutcome
+NODE_OUTCOME_NOT_REACHED: NodeOutcome
 TASK_STREAM_UNSPECIFIED: TaskStream
 TASK_STREAM_STDOUT: TaskStream
 TASK_STREAM_STDERR: TaskStream
@@ -72,7 +83,7 @@ STATISTICS_GROUPING_DAY: StatisticsGrouping
 STATISTICS_GROUPING_ENVIRONMENT: StatisticsGrouping
 
 class Operation(_message.Message):
-    __slots__ = ("id", "kind", "state", "environment_id", "requested_by", "started_ms", "ended_ms", "error", "current_step", "done", "total")
+    __slots__ = ("id", "kind", "state", "environment_id", "requested_by", "started_ms", "ended_ms", "error", "current_step", "done", "total", "aborted_by", "abort_reason", "results", "waiting", "waiting_left_out")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +95,11 @@ class Operation(_message.Message):
     CURRENT_STEP_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ABORTED_BY_FIELD_NUMBER: _ClassVar[int]
+    ABORT_REASON_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: str
     state: OperationState
@@ -95,13 +111,100 @@ class Operation(_message.Message):
     current_step: str
     done: int
     total: int
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., state: _Optional[_Union[OperationState, str]] = ..., environment_id: _Optional[str] = ..., requested_by: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., error: _Optional[str] = ..., current_step: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+    aborted_by: str
+    abort_reason: str
+    results: _containers.RepeatedCompositeFieldContainer[StepResult]
+    waiting: _containers.RepeatedCompositeFieldContainer[WaitedNode]
+    waiting_left_out: int
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., state: _Optional[_Union[OperationState, str]] = ..., environment_id: _Optional[str] = ..., requested_by: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., error: _Optional[str] = ..., current_step: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., aborted_by: _Optional[str] = ..., abort_reason: _Optional[str] = ..., results: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., waiting: _Optional[_Iterable[_Union[WaitedNode, _Mapping]]] = ..., waiting_left_out: _Optional[int] = ...) -> None: ...
+
+class NodeResult(_message.Message):
+    __slots__ = ("role", "task_id", "host", "outcome", "reason", "duration_ms")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DURATION_MS_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    task_id: str
+    host: str
+    outcome: NodeOutcome
+    reason: str
+    duration_ms: int
+    def __init__(self, role: _Optional[str] = ..., task_id: _Optional[str] = ..., host: _Optional[str] = ..., outcome: _Optional[_Union[NodeOutcome, str]] = ..., reason: _Optional[str] = ..., duration_ms: _Optional[int] = ...) -> None: ...
+
+class HostResult(_message.Message):
+    __slots__ = ("host", "done", "failed", "not_reached")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    NOT_REACHED_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    done: int
+    failed: int
+    not_reached: int
+    def __init__(self, host: _Optional[str] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., not_reached: _Optional[int] = ...) -> None: ...
+
+class StepResult(_message.Message):
+    __slots__ = ("step", "started_ms", "ended_ms", "done", "failed", "not_reached", "failures", "failures_left_out", "slowest", "hosts", "hosts_done")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_MS_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    NOT_REACHED_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    SLOWEST_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_DONE_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    started_ms: int
+    ended_ms: int
+    done: int
+    failed: int
+    not_reached: int
+    failures: _containers.RepeatedCompositeFieldContainer[NodeResult]
+    failures_left_out: int
+    slowest: _containers.RepeatedCompositeFieldContainer[NodeResult]
+    hosts: _containers.RepeatedCompositeFieldContainer[HostResult]
+    hosts_done: int
+    def __init__(self, step: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., not_reached: _Optional[int] = ..., failures: _Optional[_Iterable[_Union[NodeResult, _Mapping]]] = ..., failures_left_out: _Optional[int] = ..., slowest: _Optional[_Iterable[_Union[NodeResult, _Mapping]]] = ..., hosts: _Optional[_Iterable[_Union[HostResult, _Mapping]]] = ..., hosts_done: _Optional[int] = ...) -> None: ...
+
+class WaitedNode(_message.Message):
+    __slots__ = ("role", "task_id", "host", "since_ms", "what")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    task_id: str
+    host: str
+    since_ms: int
+    what: str
+    def __init__(self, role: _Optional[str] = ..., task_id: _Optional[str] = ..., host: _Optional[str] = ..., since_ms: _Optional[int] = ..., what: _Optional[str] = ...) -> None: ...
 
 class GetOperationRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "with_results", "waiting_limit")
     ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_LIMIT_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    with_results: bool
+    waiting_limit: int
+    def __init__(self, id: _Optional[str] = ..., with_results: _Optional[bool] = ..., waiting_limit: _Optional[int] = ...) -> None: ...
+
+class AbortOperationRequest(_message.Message):
+    __slots__ = ("id", "reason", "requested_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    reason: str
+    requested_by: str
+    def __init__(self, id: _Optional[str] = ..., reason: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
 
 class ListOperationsRequest(_message.Message):
     __slots__ = ("environment_id", "limit")
@@ -138,7 +241,14 @@ class Cause(_message.Message):
     def __init__(self, line: _Optional[str] = ..., time_ms: _Optional[int] = ..., role: _Optional[str] = ..., task_id: _Optional[str] = ..., task_name: _Optional[str] = ..., host: _Optional[str] = ..., exit: _Optional[str] = ..., last_log_lines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TransitionRecord(_message.Message):
-    __slots__ = ("event", "from_state", "to_state", "started_ms", "ended_ms", "requested_by", "run_number", "error", "roles")
+    __slots__ = ("event", "from_state", "to_state", "started_ms", "ended_ms", "requested_by", "run_number", "error", "roles", "steps", "slowest", "variables", "unset_variables")
+    class VariablesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     EVENT_FIELD_NUMBER: _ClassVar[int]
     FROM_STATE_FIELD_NUMBER: _ClassVar[int]
     TO_STATE_FIELD_NUMBER: _ClassVar[int]
@@ -148,6 +258,10 @@ class TransitionRecord(_message.Message):
     RUN_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SLOWEST_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    UNSET_VARIABLES_FIELD_NUMBER: _ClassVar[int]
     event: str
     from_state: str
     to_state: str
@@ -157,10 +271,24 @@ class TransitionRecord(_message.Message):
     run_number: int
     error: str
     roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, event: _Optional[str] = ..., from_state: _Optional[str] = ..., to_state: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., requested_by: _Optional[str] = ..., run_number: _Optional[int] = ..., error: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    steps: _containers.RepeatedCompositeFieldContainer[StepRecord]
+    slowest: _containers.RepeatedCompositeFieldContainer[NodeResult]
+    variables: _containers.ScalarMap[str, str]
+    unset_variables: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, event: _Optional[str] = ..., from_state: _Optional[str] = ..., to_state: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., requested_by: _Optional[str] = ..., run_number: _Optional[int] = ..., error: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[_Union[StepRecord, _Mapping]]] = ..., slowest: _Optional[_Iterable[_Union[NodeResult, _Mapping]]] = ..., variables: _Optional[_Mapping[str, str]] = ..., unset_variables: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class StepRecord(_message.Message):
+    __slots__ = ("name", "started_ms", "ended_ms")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_MS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    started_ms: int
+    ended_ms: int
+    def __init__(self, name: _Optional[str] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ...) -> None: ...
 
 class EnvironmentRecord(_message.Message):
-    __slots__ = ("id", "workflow_template", "repository", "revision", "state", "created_by", "created_ms", "ended_ms", "cause", "transitions", "run_numbers", "warnings")
+    __slots__ = ("id", "workflow_template", "repository", "revision", "state", "created_by", "created_ms", "ended_ms", "cause", "transitions", "run_numbers", "warnings", "failed_then", "failed_then_left_out")
     ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     REPOSITORY_FIELD_NUMBER: _ClassVar[int]
@@ -173,6 +301,8 @@ class EnvironmentRecord(_message.Message):
     TRANSITIONS_FIELD_NUMBER: _ClassVar[int]
     RUN_NUMBERS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_THEN_FIELD_NUMBER: _ClassVar[int]
+    FAILED_THEN_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     id: str
     workflow_template: str
     repository: str
@@ -185,7 +315,9 @@ class EnvironmentRecord(_message.Message):
     transitions: _containers.RepeatedCompositeFieldContainer[TransitionRecord]
     run_numbers: _containers.RepeatedScalarFieldContainer[int]
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., workflow_template: _Optional[str] = ..., repository: _Optional[str] = ..., revision: _Optional[str] = ..., state: _Optional[str] = ..., created_by: _Optional[str] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., cause: _Optional[_Union[Cause, _Mapping]] = ..., transitions: _Optional[_Iterable[_Union[TransitionRecord, _Mapping]]] = ..., run_numbers: _Optional[_Iterable[int]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    failed_then: _containers.RepeatedScalarFieldContainer[str]
+    failed_then_left_out: int
+    def __init__(self, id: _Optional[str] = ..., workflow_template: _Optional[str] = ..., repository: _Optional[str] = ..., revision: _Optional[str] = ..., state: _Optional[str] = ..., created_by: _Optional[str] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., cause: _Optional[_Union[Cause, _Mapping]] = ..., transitions: _Optional[_Iterable[_Union[TransitionRecord, _Mapping]]] = ..., run_numbers: _Optional[_Iterable[int]] = ..., warnings: _Optional[_Iterable[str]] = ..., failed_then: _Optional[_Iterable[str]] = ..., failed_then_left_out: _Optional[int] = ...) -> None: ...
 
 class GetEnvironmentHistoryRequest(_message.Message):
     __slots__ = ("id", "limit")
@@ -371,6 +503,153 @@ class ModifyEnvironmentRequest(_message.Message):
     reason: str
     requested_by: str
     def __init__(self, environment_id: _Optional[str] = ..., exclude_roles: _Optional[_Iterable[str]] = ..., exclude_detectors: _Optional[_Iterable[str]] = ..., include_roles: _Optional[_Iterable[str]] = ..., include_detectors: _Optional[_Iterable[str]] = ..., reconfigure_all: _Optional[bool] = ..., reason: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class ReconfigureEnvironmentRequest(_message.Message):
+    __slots__ = ("environment_id", "variables", "unset", "reason", "requested_by", "dry_run")
+    class VariablesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    UNSET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    variables: _containers.ScalarMap[str, str]
+    unset: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    requested_by: str
+    dry_run: bool
+    def __init__(self, environment_id: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., unset: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ..., requested_by: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class ChangedValue(_message.Message):
+    __slots__ = ("name", "before", "after")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    before: str
+    after: str
+    def __init__(self, name: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class Replacement(_message.Message):
+    __slots__ = ("role", "task_id", "host", "why", "values")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    task_id: str
+    host: str
+    why: str
+    values: _containers.RepeatedCompositeFieldContainer[ChangedValue]
+    def __init__(self, role: _Optional[str] = ..., task_id: _Optional[str] = ..., host: _Optional[str] = ..., why: _Optional[str] = ..., values: _Optional[_Iterable[_Union[ChangedValue, _Mapping]]] = ...) -> None: ...
+
+class ReconfigureEnvironmentReply(_message.Message):
+    __slots__ = ("operation", "replaced", "kept", "changed_variables")
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    operation: Operation
+    replaced: _containers.RepeatedCompositeFieldContainer[Replacement]
+    kept: _containers.RepeatedScalarFieldContainer[str]
+    changed_variables: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, operation: _Optional[_Union[Operation, _Mapping]] = ..., replaced: _Optional[_Iterable[_Union[Replacement, _Mapping]]] = ..., kept: _Optional[_Iterable[str]] = ..., changed_variables: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchEnvironmentRequest(_message.Message):
+    __slots__ = ("environment_id",)
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    environment_id: str
+    def __init__(self, environment_id: _Optional[str] = ...) -> None: ...
+
+class RoleState(_message.Message):
+    __slots__ = ("role", "state", "status", "excluded", "critical", "task_id", "host")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    CRITICAL_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    state: str
+    status: str
+    excluded: bool
+    critical: bool
+    task_id: str
+    host: str
+    def __init__(self, role: _Optional[str] = ..., state: _Optional[str] = ..., status: _Optional[str] = ..., excluded: _Optional[bool] = ..., critical: _Optional[bool] = ..., task_id: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+
+class EnvironmentChange(_message.Message):
+    __slots__ = ("time_ms", "state", "transition", "step", "run_number", "roles", "cause", "ended")
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TRANSITION_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    RUN_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    time_ms: int
+    state: str
+    transition: str
+    step: str
+    run_number: int
+    roles: _containers.RepeatedCompositeFieldContainer[RoleState]
+    cause: str
+    ended: bool
+    def __init__(self, time_ms: _Optional[int] = ..., state: _Optional[str] = ..., transition: _Optional[str] = ..., step: _Optional[str] = ..., run_number: _Optional[int] = ..., roles: _Optional[_Iterable[_Union[RoleState, _Mapping]]] = ..., cause: _Optional[str] = ..., ended: _Optional[bool] = ...) -> None: ...
+
+class KillTasksRequest(_message.Message):
+    __slots__ = ("task_ids", "reason", "force", "requested_by")
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    force: bool
+    requested_by: str
+    def __init__(self, task_ids: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class KilledTask(_message.Message):
+    __slots__ = ("task_id", "role", "environment_id", "host", "end")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    role: str
+    environment_id: str
+    host: str
+    end: str
+    def __init__(self, task_id: _Optional[str] = ..., role: _Optional[str] = ..., environment_id: _Optional[str] = ..., host: _Optional[str] = ..., end: _Optional[str] = ...) -> None: ...
+
+class KillTasksReply(_message.Message):
+    __slots__ = ("killed", "left")
+    KILLED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    killed: _containers.RepeatedCompositeFieldContainer[KilledTask]
+    left: _containers.RepeatedCompositeFieldContainer[KilledTask]
+    def __init__(self, killed: _Optional[_Iterable[_Union[KilledTask, _Mapping]]] = ..., left: _Optional[_Iterable[_Union[KilledTask, _Mapping]]] = ...) -> None: ...
+
+class RestartTaskRequest(_message.Message):
+    __slots__ = ("task_id", "reason", "requested_by")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    reason: str
+    requested_by: str
+    def __init__(self, task_id: _Optional[str] = ..., reason: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
 
 class ListExclusionsRequest(_message.Message):
     __slots__ = ("environment_id",)

@@ -199,6 +199,7 @@ class CoreParts:
             audit=Audit(journal, identifiers),
             shut_down=lambda: reactor.callLater(STOP_GRACE_S, reactor.stop),
         )
+        await core.requests.load()
         delay = ReactorDelay(reactor)
         delay.start()
         self._stops.add("reactor delay", delay.stop)

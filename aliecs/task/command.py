@@ -1,10 +1,10 @@
 """Commands to tasks, and waiting for their answers.
 
 An *order* is one command to many tasks: a transition, or the triggering of hooks. It is over when
-every task has answered, at the first failure of a critical one, or at its deadline, whichever is
-first. Answers that come later still change the state of their task, they just have nobody waiting.
-A task that ends fails its order at once. Orders of different environments know nothing of each
-other.
+every task has answered, a moment after the first failure of a critical one, or at its deadline,
+whichever is first. Answers that come later still change the state of their task, they just have
+nobody waiting. A task that ends fails its order at once. Orders of different environments know
+nothing of each other.
 
 Messages are not acknowledged by what carries them. A command that cannot be sent is held back for a
 while and sent when there is a way; after one that is not answered the executor is asked, where it
@@ -14,7 +14,7 @@ Nothing of this is kept for longer than the order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from attrs import define, field, frozen
@@ -57,6 +57,10 @@ LAST_DOUBT_S = 30.0
 
 DOUBTS = 12.0
 """This part of a time limit is one twelfth."""
+
+GATHER_S = 0.1
+"""How long failures are gathered after the first critical one: what failed with it is told too.
+Shorter than environments wait before they react to the end of a task."""
 
 ASK_AGAIN = str(AskAgainCommand.__struct_config__.tag)
 
@@ -121,6 +125,12 @@ class _Order:
     """Where a transition leads."""
     waits_for_all: bool = False
     """A critical failure does not end it."""
+    opened_s: float = 0.0
+    succeeded: Callable[[Task], None] = lambda task: None
+    """Told of each task that did it."""
+    gather: Callable[[Callable[[], None]], IDelayedCall] | None = None
+    """Calls what it is given after a moment."""
+    is_gathering: bool = False
     done: Deferred[Outcome] = field(factory=Deferred)
     failures: list[TaskFailure] = field(factory=list)
     timers: list[IDelayedCall] = field(factory=list)
@@ -136,7 +146,10 @@ class _Order:
 
     def succeed(self, task: Task) -> None:
         """The task did it."""
-        if self.waiting.pop(task.id, None) is not None and not self.waiting:
+        if self.waiting.pop(task.id, None) is None:
+            return
+        self.succeeded(task)
+        if not self.waiting:
             self.finish()
 
     def fail(self, task: Task, reason: str, exit: str = "") -> None:
@@ -144,8 +157,12 @@ class _Order:
         if self.waiting.pop(task.id, None) is None:
             return
         self.failures.append(TaskFailure(task, reason, exit))
-        if not self.waiting or (task.critical and not self.waits_for_all):
+        if not self.waiting:
             self.finish()
+        elif task.critical and not self.waits_for_all and not self.is_gathering:
+            self.is_gathering = True
+            assert self.gather is not None
+            self.timers.append(self.gather(self.finish))
 
     def expire(self, seconds: float) -> None:
         """The deadline: who has not answered has failed."""
@@ -198,9 +215,11 @@ class Commander:
         timeout_s: float,
         environment_id: str,
         waits_for_all: bool = False,
+        succeeded: Callable[[Task], None] = lambda task: None,
     ) -> Outcome:
         """Take tasks through one event of their machine, at most `timeout_s`. `waits_for_all`: also
-        those of which nobody knows yet, when a critical one has failed."""
+        those of which nobody knows yet, when a critical one has failed. `succeeded` is told of each
+        that did it."""
         if not tasks:
             return Outcome(())
         order_id = new_xid()
@@ -220,13 +239,18 @@ class Commander:
         order = self._open(order_id, step.event, tasks, environment_id, encode, timeout_s)
         order.destination = step.destination
         order.waits_for_all = waits_for_all
+        order.succeeded = succeeded
         order.timers.append(self.clock.callLater(timeout_s, order.expire, timeout_s))
         for task in tasks:
             task.order_id = order_id
         return await self._send(order, tasks)
 
     async def trigger(
-        self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str
+        self,
+        tasks: Sequence[Task],
+        timeout_s: Callable[[Task], float],
+        environment_id: str,
+        succeeded: Callable[[Task], None] = lambda task: None,
     ) -> Outcome:
         """Start the processes of hooks and wait until each has ended: with exit code 0, or it has
         failed. Each hook has its own time limit."""
@@ -243,11 +267,21 @@ class Commander:
             ).encode()
 
         order = self._open(order_id, "hook", tasks, environment_id, encode, HOOK_START_TIMEOUT_S)
+        order.succeeded = succeeded
         for task in tasks:
             seconds = timeout_s(task)
             reason = f"timed out after {seconds:g} s"
             order.timers.append(self.clock.callLater(seconds, order.fail, task, reason))
         return await self._send(order, tasks)
+
+    def waited_for(self, environment_id: str) -> Iterator[tuple[Task, str, float]]:
+        """Tasks of an environment that have not answered, the longest first: each with what it is
+        to do, and for how many seconds."""
+        now_s = self.clock.seconds()
+        for order in tuple(self._orders.values()):
+            if order.environment_id == environment_id:
+                for task in tuple(order.waiting.values()):
+                    yield task, order.what, now_s - order.opened_s
 
     # --- what comes back -------------------------------------------------------------------
 
@@ -324,6 +358,8 @@ class Commander:
             encode=encode,
             ask_at_s=self.clock.seconds() + pause_s,
             ask_pause_s=pause_s,
+            opened_s=self.clock.seconds(),
+            gather=lambda finish: self.clock.callLater(GATHER_S, finish),
         )
         self._orders[order.id] = order
         return order

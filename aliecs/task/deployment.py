@@ -46,11 +46,12 @@ while those of others are made."""
 @frozen
 class Berth:
     """Where a task was before and has to be again, for its peers have its address: the host, the
-    ports of its channels in their order, and all its endpoints."""
+    ports of its channels in their order, and all its endpoints. Without `endpoints` only the host
+    is the same."""
 
     host: str
-    channel_ports: tuple[int, ...]
-    endpoints: Mapping[str, Endpoint]
+    channel_ports: tuple[int, ...] = ()
+    endpoints: Mapping[str, Endpoint] | None = None
 
     @classmethod
     def of(cls, task: Task) -> Berth:
@@ -267,7 +268,7 @@ class Deployer:
             inbound=request.inbound,
             endpoints=(
                 request.berth.endpoints
-                if request.berth is not None
+                if request.berth is not None and request.berth.endpoints is not None
                 else _endpoints(request.inbound, placed.channel_ports)
             ),
             outbound=request.outbound,
@@ -325,7 +326,7 @@ def _wanted(index: int, request: DeploymentRequest) -> WantedTask:
         cpus=wants.cpus,
         memory_mb=wants.memory_mb,
         static_ports=wants.ports,
-        channel_ports=new_ports if berth is None else 0,
+        channel_ports=new_ports if berth is None or berth.endpoints is None else 0,
         control_port=request.control_mode.is_controllable,
         host="" if berth is None else berth.host,
         own_ports=() if berth is None else berth.channel_ports,

@@ -157,17 +157,32 @@ class Roster:
         timeout_s: float,
         environment_id: str,
         waits_for_all: bool = False,
+        succeeded: Callable[[Task], None] = lambda task: None,
     ) -> Outcome:
         """See `Commander.transition`."""
         return await self._commander.transition(
-            tasks, step, arguments, timeout_s, environment_id, waits_for_all
+            tasks, step, arguments, timeout_s, environment_id, waits_for_all, succeeded
         )
 
+    def waited_for(self, environment_id: str) -> Iterator[tuple[Task, str, float]]:
+        """See `Commander.waited_for`."""
+        return self._commander.waited_for(environment_id)
+
     async def trigger(
-        self, tasks: Sequence[Task], timeout_s: Callable[[Task], float], environment_id: str
+        self,
+        tasks: Sequence[Task],
+        timeout_s: Callable[[Task], float],
+        environment_id: str,
+        succeeded: Callable[[Task], None] = lambda task: None,
     ) -> Outcome:
         """See `Commander.trigger`."""
-        return await self._commander.trigger(tasks, timeout_s, environment_id)
+        return await self._commander.trigger(tasks, timeout_s, environment_id, succeeded)
+
+    def reassign(self, task: Task, request: DeploymentRequest) -> None:
+        """A task goes on for its role, which has other channels to connect to or other traits."""
+        task.traits = request.traits
+        task.labels = request.labels
+        task.outbound = request.outbound
 
     def release(self, tasks: Iterable[Task]) -> None:
         """Tasks serve nobody any more. Those that have ended are forgotten, the others are idle."""
@@ -181,11 +196,18 @@ class Roster:
             if task.phase is Phase.ENDED:
                 self._tasks.pop(task.id, None)
 
-    async def kill(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], Sequence[Task]]:
+    async def kill(
+        self, tasks: Sequence[Task], because: str = ""
+    ) -> tuple[Sequence[Task], Sequence[Task]]:
         """End tasks and wait until they have ended. Gives those that did, and those that did not
-        within the deadline: they are gone as soon as their host says so."""
+        within the deadline: they are gone as soon as their host says so.
+
+        `because` is given where it is not their environments that have them ended: to those the end
+        is as any other."""
         waiting: dict[float, list[Deferred[None]]] = {KILL_DEADLINE_S: [], AWAY_KILL_DEADLINE_S: []}
         for task in tasks:
+            if because and task.phase is not Phase.KILLING:
+                task.killed_because = because
             self._killer.begin(task)
             if task.living:
                 ended: Deferred[None] = Deferred()
@@ -395,9 +417,11 @@ class Roster:
                 ended.callback(None)
 
     def _ended(self, task: Task, state: MesosState, message: str) -> None:
-        expected = task.phase is Phase.KILLING
+        expected = task.phase is Phase.KILLING and not task.killed_because
         if not task.enter(Phase.ENDED):
             return
+        if task.killed_because:
+            message = f"{task.killed_because} ({message or state.name})"
         self._killer.ended(task)
         task.end = TaskEnd(state, message, expected)
         self._commander.ended(task, f"has ended: {task.end}")

@@ -147,6 +147,8 @@ class Task:
     terminated: str = ""
     """The timestamp by which the end of its last process was told, where that is no end of it."""
     unreachable_since_s: float | None = None
+    killed_because: str = ""
+    """Why somebody has it ended, other than its environment, to which its end is as any other."""
     given_up: bool = False
     """Its host has been out of reach for longer than it may, and is not back yet."""
     idle_since_s: float | None = None

@@ -25,6 +25,7 @@ TRANSITIONS = (
     "EXIT",
     "EXCLUDE",
     "INCLUDE",
+    "REPLACE",
 )
 STATES = ("STANDBY", "DEPLOYED", "CONFIGURED", "RUNNING", "ERROR", "DONE")
 MOMENTS = frozenset(

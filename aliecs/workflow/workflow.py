@@ -15,6 +15,7 @@ from attrs import define, field
 from aliecs.interfaces import ILoaderSources, TemplateText
 from aliecs.language.expression import Compiler
 from aliecs.language.functions import Scope, evaluate_call, make_library
+from aliecs.workflow.difference import Changed, Difference, RoleChange
 from aliecs.workflow.moment import Hooks
 from aliecs.workflow.role import (
     AggregatorRole,
@@ -119,10 +120,7 @@ class Workflow:
             "defaults": dict(self.defaults),
             "variables": dict(self.variables),
             "user_variables": dict(self.user_variables),
-            "classes": {
-                identifier: {**_reference(text), "text": text.text.decode()}
-                for identifier, text in self.class_texts.items()
-            },
+            "classes": classes_to_document(self.class_texts),
             "root": role_to_document(self.root),
         }
 
@@ -143,10 +141,27 @@ class Workflow:
             template=_template(document["template"]),
             root=root,
             compiler=compiler,
-            class_texts={
-                identifier: _template(entry) for identifier, entry in document["classes"].items()
-            },
+            class_texts=_classes(document["classes"]),
         )
+
+    def change(self, document: Mapping[str, Any]) -> None:
+        """Do again what the journal has of a change of variables."""
+        changes = tuple(map(RoleChange.from_document, document["changes"]))
+        for _ in Changed.of(self.root, Difference(changes)).apply():
+            pass
+        self.class_texts = {**self.class_texts, **_classes(document["classes"])}
+
+
+def classes_to_document(class_texts: Mapping[str, TemplateText]) -> dict[str, dict[str, str]]:
+    """A JSON-able form of task templates by their identifiers."""
+    return {
+        identifier: {**_reference(text), "text": text.text.decode()}
+        for identifier, text in class_texts.items()
+    }
+
+
+def _classes(document: Mapping[str, Any]) -> dict[str, TemplateText]:
+    return {identifier: _template(entry) for identifier, entry in document.items()}
 
 
 def _reference(text: TemplateText) -> dict[str, str]:

@@ -72,7 +72,7 @@ def test_every_operation_has_a_rule() -> None:
         for method in service.methods:
             rule = getattr(getattr(servicer, method.name), "rule", None)
             assert isinstance(rule, Rule), method.full_name
-            harmless = ("Get", "List", "Subscribe", "Inspect", "Explain", "Preview")
+            harmless = ("Get", "List", "Subscribe", "Watch", "Inspect", "Explain", "Preview")
             assert rule.changes != method.name.startswith(harmless), method.full_name
 
 

@@ -82,8 +82,9 @@ class Reader:
     """Types the blocks of a document into a shell, as a new user would.
 
     What a document cannot know is put in: free ports for the usual ones, the id of the environment
-    that was created last for `ID`, that of a task with output for `TASK`. `home` is both the home
-    and the first working folder; `programs` is the folder of the commands.
+    that was created last for `ID`, that of a task with output for `TASK`, that of the last
+    operation for `OPERATION`. `home` is both the home and the first working folder; `programs` is
+    the folder of the commands.
     """
 
     home: Path
@@ -194,6 +195,9 @@ class Reader:
         text = re.sub(r"\bID\b", self.environment_id, text)
         if re.search(r"\bTASK\b", text):
             text = re.sub(r"\bTASK\b", self._task_with_output(), text)
+        if re.search(r"\bOPERATION\b", text):
+            done = self._run("coconut operation list -n 1 -o json")
+            text = re.sub(r"\bOPERATION\b", json.loads(done.stdout)["operations"][0]["id"], text)
         return text
 
     def _task_with_output(self) -> str:
@@ -207,15 +211,18 @@ class Reader:
 _CURL = """#!{python}
 import sys, urllib.error, urllib.request
 arguments = iter(sys.argv[1:])
-method, body, url = None, None, ""
+method, body, url, headers = None, None, "", {{}}
 for argument in arguments:
     if argument == "-X":
         method = next(arguments)
     elif argument == "-d":
         body = next(arguments).encode()
+    elif argument == "-H":
+        name, _, value = next(arguments).partition(":")
+        headers[name] = value.strip()
     elif not argument.startswith("-"):
         url = argument
-request = urllib.request.Request(url, data=body, method=method)
+request = urllib.request.Request(url, data=body, method=method, headers=headers)
 try:
     answer = urllib.request.urlopen(request)
 except urllib.error.HTTPError as error:

@@ -182,7 +182,7 @@ class House:
         """Exclude or include roles, or detectors where a name begins with `detector `."""
         wanted = Modification(event, tuple(map(target, targets)))
         request = ModificationRequest((wanted,), ME, "why")
-        await self.manager.modify(environment.id, request).wait()
+        await self.manager.alterations.modify(environment.id, request).wait()
 
     async def exclude(self, environment: Environment, *targets: str) -> None:
         """Exclude roles or detectors."""

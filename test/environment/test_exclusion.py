@@ -244,9 +244,10 @@ class ExclusionTests(TestCase):
         ):
             await self.refused(kind, text, wanted)
         with self.assertRaises(InvalidInput):
-            house.manager.modify(environment.id, ModificationRequest((), ME))
-        with self.assertRaisesRegex(Conflict, "in CONFIGURED, not in RUNNING"):
-            house.manager.modify(environment.id, ModificationRequest((), ME, reconfigure=True))
+            house.manager.alterations.modify(environment.id, ModificationRequest((), ME))
+        with self.assertRaisesRegex(Conflict, "in CONFIGURED and in DEPLOYED, not in RUNNING"):
+            again = ModificationRequest((), ME, reconfigure=True)
+            house.manager.alterations.modify(environment.id, again)
         await house.exclude(environment, "w.one")
         await self.refused(
             Conflict,
@@ -263,7 +264,7 @@ class ExclusionTests(TestCase):
         house, environment = await self.running()
         self.behaviour.silent = {"STOP"}
         wanted = ModificationRequest((Modification(Event.EXCLUDE, (target("w.one"),)),), ME)
-        operation = house.manager.modify(environment.id, wanted)
+        operation = house.manager.alterations.modify(environment.id, wanted)
         await house.until(lambda: operation.step == "tasks_EXCLUDE")
         with self.assertRaisesRegex(Conflict, "in the transition EXCLUDE, asked for by tester"):
             house.manager.control(environment.id, Event.STOP_ACTIVITY, ME)
@@ -356,7 +357,7 @@ class ExclusionTests(TestCase):
         await house.exclude(environment, "w.one")
         self.behaviour.silent = {"START"}
         wanted = ModificationRequest((Modification(Event.INCLUDE, (target("w.one"),)),), ME)
-        operation = house.manager.modify(environment.id, wanted)
+        operation = house.manager.alterations.modify(environment.id, wanted)
         await house.until(lambda: self.told(environment, "w.one.sink")[-1] == "START")
         # Its detector is taken from the beginning on.
         self.assertEqual(environment.detectors(), ["ITS", "TST"])
@@ -462,7 +463,7 @@ class ExclusionTests(TestCase):
             ME,
             reconfigure=True,
         )
-        operation = house.manager.modify(environment.id, request)
+        operation = house.manager.alterations.modify(environment.id, request)
         await operation.wait()
         self.assertEqual(operation.kind, "MODIFY")
         self.assertEqual(
@@ -478,7 +479,8 @@ class ExclusionTests(TestCase):
         house, environment = await self.running()
         self.behaviour.silent = {"STOP"}
         wanted = ModificationRequest((Modification(Event.EXCLUDE, (target("w.one"),)),), ME)
-        waiting = Deferred.fromCoroutine(house.manager.modify(environment.id, wanted).wait())
+        operation = house.manager.alterations.modify(environment.id, wanted)
+        waiting = Deferred.fromCoroutine(operation.wait())
         await house.destroy(environment, force=True)
         failure = self.failureResultOf(waiting, TransitionFailed)
         self.assertIn("EXCLUDE aborted: destroyed by tester", failure.getErrorMessage())

@@ -112,7 +112,7 @@ class CallTests(TestCase):
         environment = await house.create("w")
         self.assertTrue(called(environment, "same"))
         self.assertTrue(called(environment, "other"))
-        conductor = house.manager._conductors[environment.id]
+        conductor = house.manager.fleet.conductor(environment)
         self.assertEqual(conductor.hooks.pending_calls(), [("before_RESET", 0, "w.far")])
         await house.control(environment, Event.RESET)
         self.assertTrue(called(environment, "far"))
@@ -126,7 +126,7 @@ class CallTests(TestCase):
             )
         )
         environment = await house.create("w")
-        conductor = house.manager._conductors[environment.id]
+        conductor = house.manager.fleet.conductor(environment)
         await house.destroy(environment)
         self.assertEqual(conductor.hooks.cancel_pending(), 0)
         self.assertEqual(house.told("call")[-1].error, "given up")

@@ -148,7 +148,8 @@ class ManagerTests(TestCase):
 
         house = await self.make(behaviour=Unheard(), options=Options(deploy_timeout_s=0.2))
         with self.assertRaisesRegex(
-            TransitionFailed, r"not up within 0.2 s: w\.first .*; w\.second "
+            TransitionFailed,
+            r"error: DEPLOY: task w\.first .*: not up within 0.2 s.*\nDEPLOY: task w\.second ",
         ):
             await house.create("w")
 

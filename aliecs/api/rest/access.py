@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from aliecs.access.login import Logins
-from aliecs.api.locks import LONGEST_LOCK_S
+from aliecs.api.locks import LONGEST_LOCK_S, LONGEST_NAME
 from aliecs.api.permission import LONGEST_REASON
 from aliecs.api.request import SESSION, call_of, json_answer
 from aliecs.api.rest.face import Face
-from aliecs.api.rest.kind import Flag, Name, Number, Text, Texts
+from aliecs.api.rest.kind import Flag, Number, Text, Texts
 from aliecs.api.rest.route import Body, Content, Field, Parameter, Part, Section
 from aliecs.errors import NotFound, Unauthenticated
 from aliecs.protocol import aliecs_v1_pb2
@@ -27,7 +27,7 @@ LOGINS = Section("login", "Logging in by browser, where an OpenID provider is se
 
 DETECTOR = Parameter("detector", Texts(), "only these detectors", [])
 FORCE = Parameter("force", Flag(), "also from its owner", False)
-WHY = Parameter("reason", Text(LONGEST_REASON), "why", "")
+WHY = Parameter("reason", Text(LONGEST_REASON, has_lines=True), "why", "")
 ASKS = Parameter("user", Text(), "who asks", "")
 USER = Parameter("user", Text(), "only what this user did", "")
 ACTION = Parameter("action", Text(), "only this method", "")
@@ -42,9 +42,9 @@ ERROR = Parameter("error", Text(), "why the provider refuses", "")
 
 TAKE = Body(
     [
-        Field("reason", Text(LONGEST_REASON), "why", ""),
+        Field("reason", Text(LONGEST_REASON, has_lines=True), "why", ""),
         Field("lasts", Number(most=LONGEST_LOCK_S), "it ends after so many seconds; 0: never", 0),
-        Field("to", Name(), "the login name of somebody it is given to, instead of the caller", ""),
+        Field("to", Text(LONGEST_NAME), "the login name of somebody who gets it instead", ""),
         Field("force", Flag(), "also from its owner", False),
         Field("user", Text(), "who asks", ""),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aliecs.api.idempotency import LONGEST_KEY
 from aliecs.api.request import SESSION
 from aliecs.api.rest.kind import Names
 from aliecs.api.rest.route import (
@@ -28,7 +29,7 @@ PROBLEMS = {
     404: "What was named does not exist.",
     409: "The present state does not allow it.",
     413: "The body has more bytes than are read.",
-    422: "The workflow or the task template has errors.",
+    422: "The workflow or the task template has errors; or the idempotency key is another's.",
     429: "A bound was reached; there may be room at another time.",
     500: "What was asked for was tried and failed; or the core has a fault.",
     501: "This core does not offer it.",
@@ -100,7 +101,19 @@ def problems_of(route: Route) -> Sequence[int]:
         found.add(413)
     if route.parts:
         found.add(404)
+    if route.begins_operation:
+        found |= {409, 422}
     return sorted(found - set(route.answers))
+
+
+_IDEMPOTENCY_KEY: Mapping[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "makes a retry safe: with the same key the same request is done once, and answered again"
+    ),
+    "schema": {"type": "string", "maxLength": LONGEST_KEY},
+}
 
 
 def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
@@ -114,7 +127,11 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         "operationId": route.handler.__name__,
         "tags": [route.section],
         "summary": route.summary,
-        "parameters": [*_parts(route.parts), *_parameters(route.parameters)],
+        "parameters": [
+            *_parts(route.parts),
+            *_parameters(route.parameters),
+            *([_IDEMPOTENCY_KEY] if route.begins_operation else []),
+        ],
         "responses": answers,
     }
     if route.anyone:

@@ -90,6 +90,14 @@ CREATION = Body(
     ]
 )
 
+RECONFIGURATION = Body(
+    [
+        Field("variables", Variables(), "user variables to set", {}),
+        Field("unset", Texts(), "names of variables of the creation to unset", []),
+        USER,
+        REASON,
+    ]
+)
 LOOKED_AHEAD = Content([aliecs_v1_pb2.Operation, aliecs_v1_pb2.PreviewTransitionReply])
 
 TRANSITIONS = (
@@ -396,3 +404,34 @@ async def ended(face: Face, request: Request) -> bytes:
     """Records of environments that ended, newest first."""
     asked = aliecs_v1_pb2.GetEnvironmentHistoryRequest(limit=LIMIT.of(request))
     return await face.answer(request, face.extended.GetEnvironmentHistory, asked)
+
+
+@ENVIRONMENTS.action(
+    "PATCH",
+    "/environments/<environment_id>/variables",
+    parameters=[DRY_RUN],
+    body=RECONFIGURATION,
+    problems=[409, 422, 429, 500],
+    more_answers={
+        200: Content([aliecs_v1_pb2.Operation, aliecs_v1_pb2.ReconfigureEnvironmentReply]),
+    },
+)
+async def reconfigure(face: Face, request: Request, environment_id: str) -> bytes:
+    """Reset an environment and configure it with other variables, its processes going on.
+
+    Only tasks whose command line is another one are replaced; with `dry_run` the answer is a
+    `ReconfigureEnvironmentReply` that names them, and nothing is done. Variables that would make
+    other roles, or have them run elsewhere, are refused.
+    """
+    body = RECONFIGURATION.of(request)
+    asked = aliecs_v1_pb2.ReconfigureEnvironmentRequest(
+        environment_id=environment_id,
+        variables=body["variables"],
+        unset=body["unset"],
+        reason=body["reason"],
+        requested_by=body["user"],
+        dry_run=DRY_RUN.of(request),
+    )
+    if asked.dry_run:
+        return await face.answer(request, face.extended.ReconfigureEnvironment, asked)
+    return await face.act(request, face.extended.ReconfigureEnvironment, asked)

@@ -23,10 +23,16 @@ from aliecs.api.permission import WARNING
 from aliecs.api.request import REASON, call_of, json_answer, remember_operation
 from aliecs.api.rest.route import IF_NONE_MATCH, LONGEST_WAIT_S, WAIT
 from aliecs.api.stream import EventStream
-from aliecs.errors import AliecsError
+from aliecs.errors import AliecsError, NotFound
 from aliecs.interfaces import Caller
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.txgrpc.route import ServerCall
+from aliecs.txgrpc.status import ERROR_CODE
+
+_UNFORTUNATE = (
+    aliecs_v1_pb2.OPERATION_STATE_FAILED,
+    aliecs_v1_pb2.OPERATION_STATE_ABORTED,
+)
 
 Operation = Callable[[Any, ServerCall], Awaitable[Message]]
 LongAction = Callable[[Any, ServerCall], Coroutine[Any, Any, Any]]
@@ -135,8 +141,15 @@ class Face:
         _warn(request, call)
         request.setResponseCode(status)
         found = aliecs_v1_pb2.GetOperationRequest(id=str(operation_id))
-        operation = await self.extended.GetOperation(found, call)
-        if operation.state == aliecs_v1_pb2.OPERATION_STATE_FAILED:
+        try:
+            operation = await self.extended.GetOperation(found, call)
+        except NotFound:
+            # The answer is that of a request to the core before this one.
+            state = aliecs_v1_pb2.OPERATION_STATE_SUCCEEDED
+            if ERROR_CODE in call.trailing:
+                state = aliecs_v1_pb2.OPERATION_STATE_FAILED
+            return to_json(aliecs_v1_pb2.Operation(id=str(operation_id), state=state))
+        if operation.state in _UNFORTUNATE:
             # A transition that failed answers OK to gRPC clients; here it is a problem.
             raise self.control.core.manager.facilities.operations.error(operation.id)
         request.setHeader(b"Content-Type", b"application/json")

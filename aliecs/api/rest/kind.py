@@ -80,34 +80,6 @@ class Text:
 
 
 @frozen
-class Name:
-    """What somebody is called: a text of at most so many characters, none of them to control a
-    terminal; or nothing."""
-
-    longest: int = 100
-
-    def schema(self) -> dict[str, Any]:
-        """See `Kind`."""
-        return {"type": "string", "maxLength": self.longest, "pattern": r"^[^\x00-\x1f\x7f]*$"}
-
-    def from_texts(self, name: str, texts: Sequence[str]) -> str:
-        """See `Kind`."""
-        return self.from_json(name, texts[-1])
-
-    def from_json(self, name: str, value: Any) -> str:
-        """See `Kind`."""
-        text = Text(self.longest).from_json(name, value)
-        if has_control_characters(text):
-            raise _refused(name, value, "has to be a name, without control characters")
-        return text
-
-
-def has_control_characters(text: str) -> bool:
-    """True for texts that could do something to a terminal."""
-    return any(character < " " or character == "\x7f" for character in text)
-
-
-@frozen
 class Identifier:
     """The id of an environment, or nothing."""
 

@@ -69,6 +69,15 @@ FIELDS = Parameter(
 FILTERS = (TASK, STATE, HOST, NAME, DETECTOR, LOCKED, GROUP_BY, PAGE, CURSOR, FIELDS)
 DRY_RUN = Parameter("dry_run", Flag(), "only say which tasks would be ended", False)
 
+ACTION = Body(
+    [
+        Field("action", Choice(["kill", "restart"]), "what is to become of the task"),
+        Field("force", Flag(), "also where an environment goes to ERROR for it", False),
+        Field("user", Text(), "who asks", ""),
+        Field("reason", Text(LONGEST_REASON), "why", ""),
+    ]
+)
+
 CLEANUP = Body(
     [
         Field("taskIds", Texts(), "which tasks; none: all that are idle", []),
@@ -127,6 +136,34 @@ async def task_log(face: Face, request: Request, task_id: str) -> bytes:
         task_id=task_id, stream=_STREAMS[STREAM.of(request)], tail=TAIL.of(request)
     )
     return await face.answer(request, face.extended.GetTaskLog, asked)
+
+
+@TASKS.action(
+    "POST",
+    "/tasks/<task_id>/actions",
+    body=ACTION,
+    problems=[409, 429, 500],
+)
+async def act_on_task(face: Face, request: Request, task_id: str) -> bytes:
+    """End a task, or give its role another process.
+
+    To its environment a task that is killed is as any other that ends; one that it cannot do
+    without is only killed by force. A restart leads to the state that the environment is in; in
+    RUNNING it takes a role whose variable `excludable` is `true`.
+    """
+    body = ACTION.of(request)
+    if body["action"] == "restart":
+        restart = aliecs_v1_pb2.RestartTaskRequest(
+            task_id=task_id, reason=body["reason"], requested_by=body["user"]
+        )
+        return await face.act(request, face.extended.RestartTask, restart)
+    kill = aliecs_v1_pb2.KillTasksRequest(
+        task_ids=[task_id],
+        force=body["force"],
+        reason=body["reason"],
+        requested_by=body["user"],
+    )
+    return await face.act(request, face.extended.KillTasks, kill)
 
 
 @TASKS.route(
