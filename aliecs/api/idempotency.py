@@ -126,7 +126,7 @@ class Requests:
         """Do `work`, unless a request with the same key has done so already. Raises `KeyReused`
         where that was another one."""
         key = _key_of(call)
-        if not key:
+        if not key or getattr(request, "dry_run", False):
             return await work()
         user, digest = _user_of(request, call), _digest_of(method, request)
         known = self._requests.get((user, key))

@@ -6,7 +6,7 @@ however busy the environment is. One that falls behind is given all of it again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 
 from attrs import define, field
 from twisted.internet.task import deferLater
@@ -27,6 +27,9 @@ MOMENT_S = 0.25
 
 EVENTS_KEPT = 20_000
 
+MOST_ROLES = 1000
+"""Roles in one message."""
+
 
 @define(eq=False)
 class Watch:
@@ -34,23 +37,25 @@ class Watch:
 
     core: Core
     environment: Environment
-    _roles: dict[str, Role] = field(init=False)
+    _roles: dict[str, Role] = field(init=False, factory=dict)
     _excluded: frozenset[str] = field(init=False, default=frozenset())
     _step: str = field(init=False, default="")
-
-    def __attrs_post_init__(self) -> None:
-        self._roles = {role.path: role for role in self.environment.root.walk()}
+    _has_told_end: bool = field(init=False, default=False)
 
     async def changes(self) -> AsyncIterator[aliecs_v1_pb2.EnvironmentChange]:
         """The messages."""
+        for role in self.environment.root.walk():
+            self._roles[role.path] = role
+            await self.core.roster.pace.breathe()
         while True:
             subscription = self.core.bus.subscribe(self._is_wanted, bound=EVENTS_KEPT)
             try:
                 self._excluded = self._now_excluded()
-                yield await self._message(self._roles)
-                while not self._is_over:
-                    paths = await self._changed(subscription)
-                    yield await self._message(paths)
+                async for message in self._messages(list(self._roles)):
+                    yield message
+                while not self._has_told_end:
+                    async for message in self._messages(await self._changed(subscription)):
+                        yield message
                 return
             except Exhausted:
                 # Too slow: once more from the beginning.
@@ -67,19 +72,30 @@ class Watch:
             event.payload, (EnvironmentEvent, RoleEvent)
         )
 
-    async def _changed(self, subscription: Subscription) -> Iterable[str]:
+    async def _messages(
+        self, paths: Sequence[str]
+    ) -> AsyncIterator[aliecs_v1_pb2.EnvironmentChange]:
+        """One message, or several where it is about very many roles."""
+        is_over = self._has_told_end = self._is_over
+        for begin in range(0, max(1, len(paths)), MOST_ROLES):
+            message = await self._message(paths[begin : begin + MOST_ROLES])
+            message.ended = is_over and begin + MOST_ROLES >= len(paths)
+            yield message
+
+    async def _changed(self, subscription: Subscription) -> Sequence[str]:
         """Wait for something to happen, and a moment for more. Gives the roles that it was."""
         changed: dict[str, None] = {}
-        event = await subscription.next()
-        self._note(event, changed)
+        if not self._is_over:
+            self._note(await subscription.next(), changed)
         if not self._is_over:
             await deferLater(self.core.manager.facilities.clock, MOMENT_S)
         while subscription.waiting:
             self._note(await subscription.next(), changed)
+            await self.core.roster.pace.breathe()
         excluded = self._now_excluded()
         changed.update(dict.fromkeys(excluded ^ self._excluded))
         self._excluded = excluded
-        return changed
+        return list(changed)
 
     def _note(self, event: Event | None, changed: dict[str, None]) -> None:
         payload = event.payload if event is not None else None
@@ -91,7 +107,7 @@ class Watch:
     def _now_excluded(self) -> frozenset[str]:
         return frozenset(one.role.path for one in self.environment.exclusions.all())
 
-    async def _message(self, paths: Iterable[str]) -> aliecs_v1_pb2.EnvironmentChange:
+    async def _message(self, paths: Sequence[str]) -> aliecs_v1_pb2.EnvironmentChange:
         environment = self.environment
         history: History = environment.history
         pace: Pace = self.core.roster.pace
@@ -103,9 +119,8 @@ class Watch:
             step=self._step if current is not None else "",
             run_number=environment.run_number,
             cause=history.cause.line if history.cause is not None else "",
-            ended=self._is_over,
         )
-        for path in tuple(paths):
+        for path in paths:
             role = self._roles.get(path)
             if role is not None:
                 message.roles.append(self._role(path, role))

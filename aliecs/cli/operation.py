@@ -135,7 +135,8 @@ def abort(operation_id: str, reason: str) -> None:
     """Give up an operation that is under way.
 
     A creation is undone. A transition is cut off, and its environment goes to ERROR. An exclusion
-    or inclusion leaves its environment as it was. A destruction cannot be aborted.
+    or inclusion leaves its environment in its state, and the roles excluded. A destruction cannot
+    be aborted.
     """
     with session() as here:
         request = aliecs_v1_pb2.AbortOperationRequest(

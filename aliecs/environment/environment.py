@@ -91,9 +91,9 @@ class Environment:
     """Roll-calls under way."""
     streams: Streams = field(init=False, factory=Streams)
     exclusions: Exclusions = field(init=False, factory=Exclusions)
-    census: Census = field(init=False)
     awaited_call: tuple[CallRole, int] | None = field(init=False, default=None)
     """The call into an outside service that is waited for, and since when (Unix milliseconds)."""
+    census: Census = field(init=False)
     _reaction: IDelayedCall | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:

@@ -178,8 +178,9 @@ class Manager:
         )
 
     def abort(self, operation_id: str, user: User, reason: str) -> Operation:
-        """Give up an operation: a creation is undone, a transition ends in ERROR, a modification
-        leaves the environment as it was. Raises `NotFound`, and `Conflict` where it cannot be."""
+        """Give up an operation: a creation is undone, a transition ends in ERROR, an exclusion or
+        inclusion leaves its roles excluded. Raises `NotFound`, and `Conflict` where it cannot
+        be."""
         operation = self.facilities.operations.get(operation_id)
         operation.abort(user, reason)
         self._log.info(

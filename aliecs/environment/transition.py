@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from aliecs.environment.environment import Environment
 
 RUN_ENDS = frozenset({Event.STOP_ACTIVITY, Event.GO_ERROR})
+MOST_ROLES = 100
+"""Roles that the record of a replacement names."""
 TEARDOWN_MOMENTS = ("DESTROY", "after_DESTROY")
 
 
@@ -147,7 +149,7 @@ class Conductor:
         environment = self.environment
         facilities = environment.facilities
         record = self._open(Event.REPLACE, environment.state, user, operation)
-        record.roles = [one.role.path for one in plan.replacements]
+        record.roles = [one.role.path for one in plan.replacements[:MOST_ROLES]]
         record.variables = plan.variables.told()
         step = f"tasks_{Event.REPLACE.value}"
         try:

@@ -135,7 +135,10 @@ class Work:
         requests = await assembly.requests(roles)
         failures: Sequence[DeploymentFailure] = ()
         if berths:
-            back = [evolve(r, berth=berths.get(_role_of(r))) for r in requests]
+            back = []
+            for request in requests:
+                back.append(evolve(request, berth=berths.get(_role_of(request))))
+                await environment.facilities.roster.pace.breathe()
             failures = await self._deploy_requests(assembly, back)
             requests = [evolve(failure.request, berth=None) for failure in failures]
             for failure in failures:
@@ -317,7 +320,7 @@ class Work:
             if (task := environment.task_of(role)) is not None
             and (task.status is not Status.ACTIVE or task.state is not State.STANDBY)
         ]
-        self._take_out(lost)
+        await self._take_out(lost)
         _, left = await roster.kill(lost)
         if left:
             raise self._failed("RECOVER", left[0], "could not be ended")
@@ -356,24 +359,27 @@ class Work:
         _, left = await environment.facilities.roster.kill([t for t in old.values() if t.living])
         if left:
             raise self._failed("REPLACE", left[0], "could not be ended")
-        keeps_ports = {one.role for one in replacements if one.keeps_ports}
-        berths = {
-            role: Berth.of(task) if role in keeps_ports else Berth(task.host)
-            for role, task in old.items()
-        }
-        self._take_out(list(old.values()))
+        berths = {}
+        for one in replacements:
+            task = old.get(one.role)
+            if task is not None:
+                berths[one.role] = Berth.of(task) if one.keeps_ports else Berth(task.host)
+            await environment.facilities.roster.pace.breathe()
+        await self._take_out(list(old.values()))
         await self._launch(roles, berths, "REPLACE")
         await self._wait_for([r for r in roles if environment.takes_part(r)], "REPLACE")
 
-    def _take_out(self, tasks: Sequence[Task]) -> None:
+    async def _take_out(self, tasks: Sequence[Task]) -> None:
         """Take tasks out of the tree; their roles start anew."""
+        roster = self.environment.facilities.roster
         for task in tasks:
             role = task.role
             assert isinstance(role, TaskRole)
             role.task = None
             role.set_state(State.STANDBY)
             role.set_status(Status.INACTIVE)
-        self.environment.facilities.roster.release(tasks)
+            roster.release([task])
+            await roster.pace.breathe()
 
     async def _command(
         self,

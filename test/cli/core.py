@@ -99,11 +99,13 @@ class Control:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Any]] = []
+        self.metadata: list[dict[str, Any]] = []
         self.replies: dict[str, Any] = {}
 
-    async def answer(self, method: str, request: Any, default: Any) -> Any:
+    async def answer(self, method: str, request: Any, default: Any, call: ServerCall) -> Any:
         """Answer one request."""
         self.requests.append((method, request))
+        self.metadata.append(dict(call.metadata))
         reply = self.replies.get(method, default)
         if isinstance(reply, Deferred):
             reply = await reply
@@ -185,7 +187,7 @@ _DEFAULTS: dict[str, Any] = {
 
 def _method(name: str) -> Any:
     async def handler(self: Control, request: Any, call: ServerCall) -> Any:
-        return await self.answer(name, request, _DEFAULTS[name])
+        return await self.answer(name, request, _DEFAULTS[name], call)
 
     return handler
 
@@ -215,6 +217,8 @@ class Extended:
         self.requests: list[Any] = []
         self.usage: list[v1.TaskUsage] = []
         self.exclusions: list[v1.Exclusion] = []
+        self.changes: list[v1.EnvironmentChange] = []
+        self.log_lines = [["one", "two"]]
 
     async def GetOperation(self, request: v1.GetOperationRequest, call: ServerCall) -> Any:
         for one in self.operations:
@@ -224,6 +228,21 @@ class Extended:
 
     async def ListOperations(self, request: v1.ListOperationsRequest, call: ServerCall) -> Any:
         return v1.ListOperationsReply(operations=self.operations)
+
+    async def AbortOperation(self, request: v1.AbortOperationRequest, call: ServerCall) -> Any:
+        self.requests.append(request)
+        return v1.Operation(
+            id=request.id,
+            kind="CREATE",
+            environment_id=ENVIRONMENT,
+            state=v1.OPERATION_STATE_ABORTED,
+            error="CONFIGURE aborted by me: why",
+        )
+
+    async def WatchEnvironment(self, request: v1.WatchEnvironmentRequest, call: ServerCall) -> Any:
+        self.requests.append(request)
+        for change in self.changes:
+            yield change
 
     async def GetEnvironmentHistory(
         self, request: v1.GetEnvironmentHistoryRequest, call: ServerCall
@@ -236,7 +255,9 @@ class Extended:
 
     async def GetTaskLog(self, request: v1.GetTaskLogRequest, call: ServerCall) -> Any:
         self.requests.append(request)
-        return v1.GetTaskLogReply(lines=["one", "two"])
+        if len(self.log_lines) > 1:
+            return v1.GetTaskLogReply(lines=self.log_lines.pop(0))
+        return v1.GetTaskLogReply(lines=self.log_lines[0])
 
     async def GetTaskUsage(self, request: v1.GetTaskUsageRequest, call: ServerCall) -> Any:
         self.requests.append(request)
@@ -258,12 +279,12 @@ class Extended:
         return v1.Operation(id="x", started_ms=1000, ended_ms=2500)
 
 
-def make_server(control: Control, extended: Extended | None) -> Server:
-    """A server on a free port."""
+def make_server(control: Control, extended: Extended | None, port: int = 0) -> Server:
+    """A server on that port, or on a free one."""
     services: list[tuple[Any, object]] = [(o2.DESCRIPTOR.services_by_name["Control"], control)]
     if extended is not None:
         services.append((v1.DESCRIPTOR.services_by_name["Control"], extended))
-    return Server("127.0.0.1:0", services)
+    return Server(f"127.0.0.1:{port}", services)
 
 
 def run_events() -> list[events_pb2.Event]:

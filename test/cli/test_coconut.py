@@ -18,11 +18,14 @@ import yaml
 from attrs import frozen
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from aliecs.cli.coconut import main
 from aliecs.cli.session import user_name
+from aliecs.cli.timeline import bar
+from aliecs.cli.watching import news
 from aliecs.errors import AliecsError, Conflict, NotFound
 from aliecs.protocol import aliecs_v1_pb2 as v1
 from aliecs.protocol.protos import events_pb2
@@ -449,6 +452,109 @@ class OtherCommandTests(CoconutTestCase):
         self.assertEqual(failed.code, 1)
         self.assertIn("no operation with id three", failed.err)
 
+    async def test_what_became_of_every_task(self) -> None:
+        assert self.extended is not None
+        failed = v1.NodeResult(
+            role="demo.readout",
+            task_id="t1",
+            host="flp001",
+            outcome=v1.NODE_OUTCOME_FAILED,
+            reason="no high voltage",
+            duration_ms=1500,
+        )
+        slow = v1.NodeResult(
+            role="demo.sender",
+            task_id="t2",
+            host="epn001",
+            outcome=v1.NODE_OUTCOME_DONE,
+            duration_ms=700,
+        )
+        result = v1.StepResult(
+            step="tasks_CONFIGURE",
+            started_ms=1000,
+            ended_ms=3000,
+            done=97,
+            failed=120,
+            not_reached=1,
+            failures=[failed] * 100,
+            failures_left_out=20,
+            slowest=[slow],
+            hosts=[v1.HostResult(host="flp001", done=1, failed=120)],
+            hosts_done=4,
+        )
+        self.extended.operations = [
+            v1.Operation(
+                id="o1",
+                kind="CREATE",
+                state=v1.OPERATION_STATE_FAILED,
+                error="first\nsecond",
+                results=[result],
+            )
+        ]
+        out = await self.good("op", "show", "o1", "-n", "2")
+        self.assertIn("tasks_CONFIGURE:    97 done, 120 failed, 1 not reached, 2.000 s\n", out)
+        self.assertIn("  host flp001:      1 done, 120 failed, 0 not reached\n", out)
+        self.assertIn("  other hosts:      4, all done\n", out)
+        self.assertEqual(out.count("no high voltage"), 2)
+        self.assertIn("demo.sender  | t2      | epn001 | done    | 0.700 s |", out)
+        self.assertIn("and 118 more that failed\n", out)
+
+    async def test_an_operation_is_aborted(self) -> None:
+        assert self.extended is not None
+        out = await self.good("op", "abort", "o1", "--reason", "why")
+        self.assertIn("state:              ABORTED\n", out)
+        self.assertIn("CONFIGURE aborted by me: why", out)
+        asked = self.extended.requests[-1]
+        self.assertEqual((asked.id, asked.reason, asked.requested_by), ("o1", "why", user_name()))
+
+    async def test_a_time_line(self) -> None:
+        assert self.extended is not None
+        record = self.extended.records[ENVIRONMENT]
+        transition = record.transitions[1]
+        transition.steps.add(name="before_START_ACTIVITY", started_ms=2000, ended_ms=2050)
+        transition.steps.add(name="tasks_START_ACTIVITY", started_ms=2050, ended_ms=2250)
+        transition.slowest.add(role="demo.readout", host="flp001", duration_ms=190)
+        record.failed_then.append("START: task demo.sender on host epn001 (t2): died too")
+        out = await self.good("e", "history", ENVIRONMENT)
+        lines = out.splitlines()
+        begin = next(i for i, line in enumerate(lines) if line.startswith("START_ACTIVITY"))
+        self.assertEqual(
+            lines[begin : begin + 5],
+            [
+                "START_ACTIVITY  1970-01-01 00:00:02.000 UTC  0.250 s  CONFIGURED -> ERROR  by "
+                "nobody named",
+                "     0.050 s  before_START_ACTIVITY",
+                "     0.200 s  tasks_START_ACTIVITY",
+                "         0.190 s  demo.readout on flp001",
+                "  failed: task readout died",
+            ],
+        )
+        self.assertIn("failed then:        START: task demo.sender on host epn001", out)
+        done = await self.run_("e", "history", ENVIRONMENT, "-o", "json")
+        self.assertEqual(done.value["transitions"][1]["steps"][1]["name"], "tasks_START_ACTIVITY")
+        self.assertEqual(bar(0.0, 1.0), "█" * 40)
+        self.assertEqual(bar(0.5, 0.25), " " * 20 + "█" * 10)
+        self.assertEqual(bar(1.0, 0.0), " " * 39 + "▏")
+
+    async def test_what_a_task_wrote_and_writes(self) -> None:
+        assert self.extended is not None
+        self.assertEqual(await self.good("e", "logs", ENVIRONMENT, "readout"), "one\ntwo\n")
+        asked = self.control.last("GetRoles")
+        self.assertEqual((asked.envId, asked.pathSpec), (ENVIRONMENT, "readout"))
+        self.assertEqual(self.extended.requests[-1].task_id, "2rvUhqKJDE6")
+
+    def test_what_is_new_of_what_a_task_writes(self) -> None:
+        for seen, now, new in (
+            (["a"], ["a", "b"], ["b"]),
+            ([], ["a"], ["a"]),
+            (["a", "a"], ["a", "a", "a"], ["a"]),
+            (["a", "b"], ["a", "bc", "d"], ["c", "d"]),
+            # The first lines have moved out of what is looked at.
+            (["a", "b", "c"], ["b", "c", "d"], ["d"]),
+            (["a", "b"], ["x", "y"], ["x", "y"]),
+        ):
+            self.assertEqual(list(news(seen, now)), new)
+
     async def test_what_completes_commands(self) -> None:
         for shell in ("bash", "zsh", "fish"):
             self.assertIn("_COCONUT_COMPLETE", await self.good("completion", shell))
@@ -642,6 +748,28 @@ class GlobalTests(CoconutTestCase):
             f"creating demo: environment {ENVIRONMENT}, tasks_CONFIGURE, 1 of 2 tasks\n",
         )
 
+    async def test_a_connection_that_breaks(self) -> None:
+        self.control.replies["DestroyEnvironment"] = Deferred()
+        running = Deferred.fromCoroutine(self.run_("e", "d", ENVIRONMENT))
+        while not any(name == "DestroyEnvironment" for name, _ in self.control.requests):
+            await deferLater(reactor, 0.05)
+        port = self.server.port
+        await self.server.stop()
+        self.control.replies.clear()
+        self.server = make_server(self.control, self.extended, port)
+        self.addCleanup(self.server.stop)
+        await self.server.start()
+        done = await running
+        self.assertEqual((done.code, "asking again" in done.err), (0, True))
+        first, second = [
+            metadata["aliecs-idempotency-key"]
+            for (name, _), metadata in zip(
+                self.control.requests, self.control.metadata, strict=True
+            )
+            if name == "DestroyEnvironment"
+        ]
+        self.assertEqual(first, second)
+
     async def test_a_core_without_our_own_service_serves(self) -> None:
         await self.server.stop()
         self.extended = None
@@ -678,6 +806,19 @@ class ProcessTests(CoconutTestCase):
             "e", "c", "-w", "demo", stdin=theirs, stdout=theirs, stderr=theirs, env=environment_
         )
         os.close(theirs)
+        assert self.extended is not None
+        ours_too = v1.Operation(
+            id="ours",
+            state=v1.OPERATION_STATE_RUNNING,
+            environment_id=ENVIRONMENT,
+            requested_by=user_name(),
+            current_step="tasks_CONFIGURE",
+            waiting=[v1.WaitedNode(role="demo.[slow]", host="flp001", since_ms=1)],
+            waiting_left_out=7,
+        )
+        while not self.control.requests:
+            await deferLater(reactor, 0.05)
+        self.extended.operations.append(ours_too)
         reactor.callLater(2.0, answer.callback, o2.NewEnvironmentReply(environment=environment()))
 
         def read() -> bytes:
@@ -690,7 +831,49 @@ class ProcessTests(CoconutTestCase):
         seen = (await deferToThread(read)).decode()
         self.assertEqual(await deferToThread(process.wait), 0)
         self.assertIn("creating demo", seen)
+        self.assertRegex(seen, r"waiting for demo\.\[slow\] \(flp001, \d+ s\), and 7 more")
         self.assertIn("\x1b[33mCONFIGURED", seen)
+
+    async def test_an_environment_is_watched(self) -> None:
+        assert self.extended is not None
+        roles = [v1.RoleState(role="demo", state="CONFIGURED", status="ACTIVE")]
+        roles += [
+            v1.RoleState(role=f"demo.task-{i}", state="CONFIGURED", status="ACTIVE", host="flp001")
+            for i in range(100)
+        ]
+        broken = v1.RoleState(role="demo.task-77", state="ERROR", status="INACTIVE")
+        self.extended.changes = [
+            v1.EnvironmentChange(state="CONFIGURED", roles=roles),
+            v1.EnvironmentChange(
+                state="ERROR", transition="GO_ERROR", step="x", roles=[broken], cause="it broke"
+            ),
+            v1.EnvironmentChange(state="DONE", ended=True),
+        ]
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        environment_ = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "20"}
+        process = self.start(
+            "e", "watch", ENVIRONMENT, stdin=theirs, stdout=theirs, stderr=theirs, env=environment_
+        )
+        os.close(theirs)
+
+        def read() -> bytes:
+            seen = b""
+            with contextlib.suppress(OSError):
+                while piece := os.read(ours, 4096):
+                    seen += piece
+            return seen
+
+        seen = (await deferToThread(read)).decode()
+        self.assertEqual(await deferToThread(process.wait), 0)
+        # What is not as the rest is shown, and the rest is cut to the height of the terminal.
+        last = seen.rpartition("GO_ERROR")[2]
+        for part in ("it broke", "task-77", "INACTIVE", "and 87 more roles"):
+            self.assertIn(part, last)
+        self.assertIn("the environment has ended", last)
+        piped = await self.good("e", "watch", ENVIRONMENT)
+        self.assertIn("never environment 2rvUhqKFcLZ ERROR GO_ERROR x\n", piped)
+        self.assertIn("never demo.task-77 ERROR INACTIVE\n", piped)
 
     async def test_an_interruption(self) -> None:
         asked: Deferred[None] = Deferred()

@@ -7,7 +7,7 @@ import http.client
 import json
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,12 @@ def empty(environment_id: str) -> Mapping[str, Any]:
         "DrainHost": v1.DrainHostRequest(name="nowhere"),
         "ResumeHost": v1.ResumeHostRequest(name="nowhere"),
         "Recover": v1.RecoverRequest(environment_id=environment_id),
+        "ReconfigureEnvironment": v1.ReconfigureEnvironmentRequest(
+            environment_id=environment_id, dry_run=True
+        ),
+        "KillTasks": v1.KillTasksRequest(task_ids=["none"]),
+        "RestartTask": v1.RestartTaskRequest(task_id="none"),
+        "AbortOperation": v1.AbortOperationRequest(id="none"),
         "TakeLock": v1.TakeLockRequest(detector="ITS"),
         "ReleaseLock": v1.ReleaseLockRequest(detector="ITS"),
         "HandOverLock": v1.HandOverLockRequest(detector="ITS", to="x"),
@@ -177,13 +183,17 @@ def empty(environment_id: str) -> Mapping[str, Any]:
 
 
 MOST = {
-    "nobody": frozenset(),
-    "tpc": {"InspectWorkflow", "NewEnvironment", "NewEnvironmentAsync", "NewAutoEnvironment"},
+    # What was not asked for by somebody else may be given up; of that is a test of its own.
+    "nobody": {"AbortOperation"},
+    "tpc": {
+        *("InspectWorkflow", "NewEnvironment", "NewEnvironmentAsync", "NewAutoEnvironment"),
+        *("AbortOperation", "KillTasks", "RestartTask"),
+    },
     "its": {"TakeLock", "ReleaseLock", "HandOverLock"},
     "shift": {
         *("AddRepo", "RemoveRepo", "RefreshRepos", "SetDefaultRepo", "SetRepoDefaultRevision"),
         *("DrainHost", "ResumeHost", "ControlEnvironment", "DestroyEnvironment", "Recover"),
-        "ModifyEnvironment",
+        *("ModifyEnvironment", "ReconfigureEnvironment"),
     },
 }
 MOST["its"] |= MOST["tpc"]
@@ -207,6 +217,41 @@ def test_every_role_may_do_what_the_table_says(
         allowed.add(method)
     assert allowed == MOST[name]
     assert core.environment(environment).state == "CONFIGURED"
+
+
+def test_operations_and_tasks_belong_to_the_detectors(core: RunningCore, environment: str) -> None:
+    v1 = aliecs_v1_pb2
+    for detector in ("ITS", "TPC"):
+        rest_as(core, "shift", "PUT", f"/api/v1/locks/{detector}", {})
+    _, reader = asks(core, "shift")
+    listed = reader.ListOperations(
+        v1.ListOperationsRequest(environment_id=environment), deadline_s=CALL_DEADLINE_S
+    )
+    operation = v1.AbortOperationRequest(id=listed.operations[-1].id)
+    (task, *_) = core_tasks(core, environment)
+    kill = v1.KillTasksRequest(task_ids=[task])
+    restart = v1.RestartTaskRequest(task_id=task)
+    for name, status in (
+        ("nobody", "PERMISSION_DENIED"),
+        ("tpc", "PERMISSION_DENIED"),
+        # It is over, and the task is critical.
+        ("shift", "FAILED_PRECONDITION"),
+    ):
+        _, extended = asks(core, name)
+        for method, request in (("AbortOperation", operation), ("KillTasks", kill)):
+            with pytest.raises(RpcError) as refused:
+                getattr(extended, method)(request, deadline_s=CALL_DEADLINE_S)
+            assert refused.value.status == status, (name, method)
+    _, extended = asks(core, "tpc")
+    with pytest.raises(RpcError) as refused:
+        extended.RestartTask(restart, deadline_s=CALL_DEADLINE_S)
+    assert refused.value.status == "PERMISSION_DENIED"
+
+
+def core_tasks(core: RunningCore, environment_id: str) -> Sequence[str]:
+    """The critical tasks of an environment."""
+    tasks = core.environment(environment_id).tasks
+    return [task.taskId for task in tasks if task.critical]
 
 
 def test_rest_refuses_what_grpc_refuses(core: RunningCore, environment: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -151,7 +152,14 @@ def told_of(
         return len(ends) >= count
 
     broker.wait_for(["aliecs.environment"], is_there)
+    # What was told before may still be on its way: the order is that of each partition alone.
     messages = broker.read(topics)
+    while True:
+        time.sleep(1.0)
+        more = broker.read(topics)
+        if len(more) == len(messages):
+            break
+        messages = more
     if each_once:
         messages = list({(one.topic, one.value): one for one in messages}.values())
     return Told(messages, environment_id)

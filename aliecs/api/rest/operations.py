@@ -69,7 +69,8 @@ async def abort(face: Face, request: Request, operation_id: str) -> bytes:
     """Give up an operation, and wait for what follows from it.
 
     A creation is undone; a transition is cut off, and its environment goes to ERROR; an exclusion
-    or inclusion leaves its environment as it was. A destruction cannot be aborted.
+    or inclusion leaves its environment in its state, and the roles excluded. A destruction cannot
+    be aborted.
     """
     body = ABORTION.of(request)
     asked = aliecs_v1_pb2.AbortOperationRequest(
