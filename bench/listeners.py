@@ -25,6 +25,7 @@ SEQUENCE = re.compile(rb'\{"seq":(\d+),.*?"type":"([a-z_.]+)"')
 BEGINNING = 100
 AT_ONCE = 256 * 1024
 MASK = b"\0\0\0\0"
+PING, PONG = 0x89, b"\x8a\x80" + MASK
 
 
 class Arrivals:
@@ -112,8 +113,11 @@ class WebSocketClient(Client):
                 length, begin = int.from_bytes(data[place + 2 : place + 10], "big"), place + 10
             if len(data) < begin + length:
                 break
-            self.greetings += 1
-            arrivals.add(data, begin, begin + length, now_ms)
+            if data[place] == PING:
+                self.socket.sendall(PONG)
+            else:
+                self.greetings += 1
+                arrivals.add(data, begin, begin + length, now_ms)
             place = begin + length
         return place
 
