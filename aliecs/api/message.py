@@ -237,15 +237,16 @@ def operation_message(
 
 
 def _step_result(result: StepResult) -> aliecs_v1_pb2.StepResult:
+    done, failed, not_reached = result.so_far()
     return aliecs_v1_pb2.StepResult(
         step=result.step,
         started_ms=result.started_ms,
         ended_ms=result.ended_ms,
-        done=result.done,
-        failed=result.failed,
-        not_reached=result.not_reached,
+        done=done,
+        failed=failed,
+        not_reached=not_reached,
         failures=[_node(one) for one in result.failures],
-        failures_left_out=max(0, result.failures_left_out),
+        failures_left_out=max(0, failed - len(result.failures)),
         slowest=[_node(one) for one in result.slowest],
         hosts=[
             aliecs_v1_pb2.HostResult(

@@ -21,6 +21,7 @@ from aliecs.environment.exclusion import DETECTORS
 from aliecs.environment.history import first_lines
 from aliecs.errors import AliecsError, Conflict, InvalidInput
 from aliecs.interfaces import ILoaderSources, TemplateText
+from aliecs.language.functions import Library
 from aliecs.task.task import Task
 from aliecs.task.taskclass import ResolvedCommand, TaskIdentity
 from aliecs.workflow.difference import Changed, Difference, compare, same_shape
@@ -125,7 +126,7 @@ async def plan_of(environment: Environment, variables: NewVariables) -> Plan:
         )
     changed = Changed.of(environment.root, difference)
     _refuse_other_detectors(environment, changed)
-    planner = _Planner(environment, changed, {**environment.workflow.class_texts, **class_texts})
+    planner = _Planner(environment, changed)
     await planner.look_at_all()
     return Plan(
         variables,
@@ -203,7 +204,6 @@ class _Planner:
 
     environment: Environment
     changed: Changed
-    class_texts: Mapping[str, TemplateText]
     replacements: list[Replacement] = field(factory=list)
     kept: list[Task] = field(factory=list)
     problems: list[str] = field(factory=list)
@@ -262,9 +262,10 @@ class _Planner:
         if not pairs:
             return
         loaders = self.environment.facilities.loaders
-        judge = _Judge(Assembly(self.environment))
+        assembly = Assembly(self.environment)
 
         def work(sources: ILoaderSources) -> list[_Judgement | AliecsError]:
+            judge = _Judge(assembly, assembly.library(None))
             return [judge.judge(pair, sources) for pair in pairs]
 
         judgements = await loaders.run(work, effects=False)
@@ -305,6 +306,7 @@ class _Judge:
     """Compares the commands of a task, in a loader thread."""
 
     assembly: Assembly
+    library: Library
 
     def judge(self, pair: _Pair, sources: ILoaderSources) -> _Judgement | AliecsError:
         """Whether a task needs another process."""
@@ -346,7 +348,7 @@ class _Judge:
     ) -> ResolvedCommand:
         task, role = pair.task, pair.role
         identity: TaskIdentity = self.assembly.identity(task, role)
-        scope = self.assembly.scope(stack, self.assembly.library(None), sources)
+        scope = self.assembly.scope(stack, self.library, sources)
         return task.task_class.build_command(
             scope, identity, role.trigger, timeout, self.assembly.plugin()
         )

@@ -79,10 +79,13 @@ class StepResult:
         """The slowest first."""
         return list(reversed(self._last.values()))
 
-    @property
-    def failures_left_out(self) -> int:
-        """Failures that are counted only."""
-        return self.failed - len(self.failures)
+    def so_far(self) -> tuple[int, int, int]:
+        """How many have done it, have failed, and were not reached; while the step runs nobody
+        counts as not reached."""
+        if self.ended_ms:
+            return self.done, self.failed, self.not_reached
+        outcomes = [outcome for outcome, _ in self._outcomes.values()]
+        return outcomes.count(DONE), outcomes.count(FAILED), 0
 
     @property
     def nodes_kept(self) -> int:

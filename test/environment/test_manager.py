@@ -364,6 +364,13 @@ class ManagerTests(TestCase):
         (record,) = await house.manager.records("", 1)
         self.assertEqual(record["id"], environment.id)
         self.assertIn("lost with the core", record["cause"]["line"])
+        # What each step took is known of the last transition too.
+        known = environment.history.transitions[-1]
+        configure = record["transitions"][-1]
+        self.assertEqual([s[0] for s in configure["steps"]], [s[0] for s in known.steps])
+        self.assertEqual(
+            [one["role"] for one in configure["slowest"]], [one.role for one in known.slowest]
+        )
 
 
 def _destruction(**options: bool) -> DestructionRequest:

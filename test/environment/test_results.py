@@ -141,6 +141,7 @@ class ResultTests(TestCase):
         self.assertIn(first.task_id, [self.behaviour.order[place] for place in (4, 11, 12)])
         self.assertEqual(first.what, "START")
         self.assertLessEqual(first.since_ms, house.manager.facilities.now_ms())
+        self.assertEqual(operation.results[-1].so_far(), (27, 0, 0))
         await house.destroy(environment, force=True)
         with self.assertRaisesRegex(Aborted, "START_ACTIVITY aborted: destroyed by tester"):
             await waiting
