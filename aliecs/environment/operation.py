@@ -167,7 +167,7 @@ class Operations:
         try:
             return self._operations[operation_id]
         except KeyError:
-            raise NotFound(f"no operation with id {operation_id[:40]!r}") from None
+            raise NotFound(f"no operation with id {operation_id[:40]}") from None
 
     def error(self, operation_id: str) -> Exception:
         """What made an operation fail. Raises `NotFound`, also for one that did not fail."""

@@ -246,6 +246,7 @@ def test_a_control_mode_of_kubernetes(core: RunningCore, mode: str) -> None:
         ("github.com/no/such/workflows/pair@main", "NOT_FOUND", 404, ["no/such", "builtin"]),
         ("{r}/workflows/../../secret@main", "INVALID_ARGUMENT", 400, ["../../secret"]),
         ("{r}/workflows/pair%00@main", "INVALID_ARGUMENT", 400, ["pair%00"]),
+        ("{r}/workflows/pair\x07@main", "INVALID_ARGUMENT", 400, [r"pair\x07"]),
         ("{r}/workflows/pair@main\n", "", 0, []),
         ("https://example.org/workflows/pair", "INVALID_ARGUMENT", 400, ["is an address"]),
     ],
@@ -261,22 +262,6 @@ def test_a_template_that_is_not_there(
         core.destroy(core.create(template).id)
 
 
-def test_what_only_a_terminal_understands_is_refused(core: RunningCore) -> None:
-    for template, variables, what in (
-        ("{r}/workflows/pair\x07@main", {}, r"control character, \x07, at position"),
-        ("{r}/workflows/pair@main", {"x\x01": "1"}, r"a key with control characters: 'x\x01'"),
-    ):
-        template = template.format(r=core.repository)
-        with pytest.raises(RpcError) as problem:
-            core.create(template, **variables)
-        assert problem.value.status == "INVALID_ARGUMENT"
-        assert what in problem.value.message
-        body = {"template": template, "variables": variables}
-        status, document, _ = core.rest("POST", "/api/v1/environments?wait=5", body)
-        assert (status, document["code"]) == (400, "invalid_input")
-        assert "\\x0" in document["detail"]
-
-
 def test_no_template_at_all(core: RunningCore) -> None:
     with pytest.raises(RpcError) as problem:
         core.create("")
@@ -288,7 +273,7 @@ def test_no_template_at_all(core: RunningCore) -> None:
         assert "template" in document["detail"]
 
 
-@pytest.mark.parametrize("name", ["a%b", "a b", "a.b", "ä", "{{ it }}"])
+@pytest.mark.parametrize("name", ["a%b", "a b", "x\x01", "a.b", "ä", "{{ it }}"])
 def test_odd_names_of_variables_do_no_harm(core: RunningCore, name: str) -> None:
     environment_id = core.create("builtin/workflows/minimal@main", **{name: f"%s{name}"}).id
     assert core.environment(environment_id).userVars[name] == f"%s{name}"

@@ -58,12 +58,14 @@ class Text:
     longest: int = LONGEST_TEXT
     shortest: int = 0
     has_lines: bool = False
+    any_character: bool = False
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        least = {"minLength": self.shortest} if self.shortest else {}
-        pattern = PROSE if self.has_lines else NO_CONTROL
-        return {"type": "string", "maxLength": self.longest, "pattern": pattern, **least}
+        least: dict[str, Any] = {"minLength": self.shortest} if self.shortest else {}
+        if not self.any_character:
+            least["pattern"] = PROSE if self.has_lines else NO_CONTROL
+        return {"type": "string", "maxLength": self.longest, **least}
 
     def from_texts(self, name: str, texts: Sequence[str]) -> str:
         """See `Kind`."""
@@ -75,7 +77,8 @@ class Text:
             raise _refused(name, value, f"has to be a text of at most {self.longest} characters")
         if len(value) < self.shortest:
             raise InvalidInput(f"{name} is missing")
-        check_characters(name, value, self.has_lines)
+        if not self.any_character:
+            check_characters(name, value, self.has_lines)
         return value
 
 
@@ -259,7 +262,7 @@ class Variables:
         return {
             "type": "object",
             "additionalProperties": True,
-            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": NO_CONTROL},
+            "propertyNames": {"maxLength": LONGEST_KEY},
             "description": "Texts; other values become their JSON text.",
         }
 
@@ -283,7 +286,8 @@ class Template:
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        text, name = Text().schema(), Text(shortest=1).schema()
+        text = Text(any_character=True).schema()
+        name = Text(shortest=1, any_character=True).schema()
         return {
             "description": "A workflow expression, or its parts.",
             "oneOf": [
@@ -304,10 +308,10 @@ class Template:
     def from_json(self, name: str, value: Any) -> str:
         """See `Kind`."""
         if isinstance(value, str) and value:
-            return Text().from_json(name, value)
+            return Text(any_character=True).from_json(name, value)
         if isinstance(value, Mapping) and value.get("name"):
             nothing_left(value, "repository", "name", "revision")
-            part = Text()
+            part = Text(any_character=True)
             expression = part.from_json(f"{name}.name", value["name"])
             if repository := part.from_json(f"{name}.repository", value.get("repository", "")):
                 expression = f"{repository}/workflows/{expression}"
