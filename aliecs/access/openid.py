@@ -58,7 +58,8 @@ class Claims:
         words = [str(word) for word in words] if isinstance(words, list) else []
         role, detectors = role_of(words)
         person = str(token.get(self.person) or subject)
-        return Caller(name, person, role, detectors, way="OpenID Connect")
+        ends_s = float(token["exp"]) + LEEWAY_S
+        return Caller(name, person, role, detectors, way="OpenID Connect", ends_s=ends_s)
 
 
 @implementer(IAuthorizer)
@@ -78,7 +79,7 @@ class Provider:
     _keys: Mapping[str, jwt.PyJWK] = field(factory=dict, init=False)
     _fetched_s: float = field(default=-LOOK_AGAIN_S, init=False)
     _turn: DeferredLock = field(factory=DeferredLock, init=False)
-    _known: OrderedDict[bytes, tuple[Caller, float]] = field(factory=OrderedDict, init=False)
+    _known: OrderedDict[bytes, Caller] = field(factory=OrderedDict, init=False)
     _log: Logger = field(factory=Logger, init=False)
 
     async def recognise(self, credentials: Credentials) -> Caller | None:
@@ -90,11 +91,11 @@ class Provider:
             raise Unauthenticated(f"the token is longer than {LONGEST_TOKEN} characters")
         key = hashlib.sha256(token.encode()).digest()
         known = self._known.get(key)
-        if known is not None and known[1] > self.now_s():
-            return known[0]
+        if known is not None and known.ends_s > self.now_s():
+            return known
         value = await self.verify(token)
         caller = self.claims.caller(value)
-        self._known[key] = caller, float(value["exp"]) + LEEWAY_S
+        self._known[key] = caller
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
         return caller

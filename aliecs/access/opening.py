@@ -21,7 +21,7 @@ from aliecs.access.token import TokenFile
 from aliecs.errors import SettingsError
 from aliecs.event.record import LockEvent
 from aliecs.interfaces import IAuthorizer, Memory, Role
-from aliecs.settings.table import Settings
+from aliecs.settings.core import Settings
 from aliecs.tls import Certificates
 
 SESSION_KEY = "session.key"

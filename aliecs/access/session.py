@@ -112,6 +112,7 @@ class Sessions:
             role=Role(value["role"]),
             detectors=frozenset(value["detectors"]),
             way=str(value["way"]),
+            ends_s=float(value["exp"]),
         )
 
     def _read(self, cookie: str) -> dict[str, Any]:

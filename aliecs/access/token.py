@@ -91,8 +91,9 @@ def _token(entry: Any) -> tuple[str, Token]:
             f"the access of {name!r} has {unknown[0]!r}; it can be admin, global, guest, det-<name>"
         )
     role, detectors = role_of(access)
-    caller = Caller(name.strip(), role=role, detectors=detectors, way="token")
-    return hashed, Token(caller, _end_of(entry.get("expires")))
+    ends_s = _end_of(entry.get("expires"))
+    caller = Caller(name.strip(), role=role, detectors=detectors, way="token", ends_s=ends_s)
+    return hashed, Token(caller, ends_s)
 
 
 def _end_of(expires: Any) -> float:

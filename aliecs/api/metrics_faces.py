@@ -24,7 +24,7 @@ from aliecs.api.site import QuietSite
 from aliecs.event.kafka.courier import Courier
 from aliecs.event.line import Lines
 from aliecs.event.timing import Timings
-from aliecs.settings.table import Settings
+from aliecs.settings.core import Settings
 
 LONGEST_BODY = 1024
 

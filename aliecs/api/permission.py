@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from aliecs.api.request import REASON
 from aliecs.api.validation import check_request
 from aliecs.environment.environment import Environment
 from aliecs.environment.machine import EnvironmentState
-from aliecs.errors import AliecsError
+from aliecs.errors import AliecsError, Unauthenticated
 from aliecs.event.record import User
 from aliecs.interfaces import Caller, Credentials, Role
 from aliecs.protocol.identifier import is_identifier
@@ -173,6 +174,10 @@ def permit(rule: Rule) -> Callable[[_Method], _Method]:
             async def stream(self: Any, request: Any, call: ServerCall) -> AsyncIterator[Any]:
                 await _let_in(self.core, rule, name, request, call)
                 async for reply in method(self, request, call):
+                    if caller_of(call).ends_s <= time.time():
+                        raise Unauthenticated(
+                            "the credentials have come to their end: log in again"
+                        )
                     yield reply
 
             wrapper = stream

@@ -8,6 +8,7 @@ each environment, and what comes after that. Who is sent what, and when, is in `
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 POLICY_VIOLATION = 1008
 LONGEST_MESSAGE = 4096
+LONGEST_STREAM_S = 30 * 86_400.0
 
 
 @define(eq=False)
@@ -64,7 +66,7 @@ class EventStream:
         klein does when the client goes away, it ends it."""
         request.setHeader(b"Content-Type", b"text/event-stream")
         request.setHeader(b"Cache-Control", b"no-store")
-        reader = _Reader(self, _user_of(request), _server_sent_event, request.write)
+        reader = _Reader(self, _caller_of(request), _server_sent_event, request.write)
         # A line that says nothing keeps a proxy from ending what it takes for idle.
         alive = LoopingCall(request.write, b": alive\n\n")
         alive.clock = self.clock
@@ -112,12 +114,13 @@ class _Reader:
     """One client of the stream, and what it has asked for last."""
 
     stream: EventStream
-    user: str
+    caller: Caller | None
     encoding: Encoding
     write: Callable[[bytes], None]
     on_end: Callable[[int, str], None] = lambda code, reason: None
     _listener: Listener | None = None
     _paused: bool = False
+    _expiry: IDelayedCall | None = None
     _log: Logger = field(factory=Logger)
 
     def start(self, since: int | None, topics: Sequence[str]) -> None:
@@ -131,9 +134,10 @@ class _Reader:
                 "server": "aliecs",
                 "version": stream.version,
                 "seq": bus.sequence,
-                "user": self.user,
+                "user": self.caller.name if self.caller is not None else "",
                 "protocol": 1,
             }
+            self._end_in_time()
         else:
             stream.audience.leave(self._listener)
             listener.take_over(self._listener)
@@ -152,6 +156,19 @@ class _Reader:
             Deferred.fromCoroutine(self._show_state(listener))
         else:
             stream.audience.join(listener, first, since)
+
+    def _end_in_time(self) -> None:
+        """Nobody listens on with credentials that are worth nothing any more."""
+        if self.caller is None or self.caller.ends_s == float("inf"):
+            return
+        left_s = min(max(0.0, self.caller.ends_s - time.time()), LONGEST_STREAM_S)
+
+        def end() -> None:
+            self._expiry = None
+            self.stop()
+            self.on_end(POLICY_VIOLATION, "the credentials have come to their end: log in again")
+
+        self._expiry = self.stream.clock.callLater(left_s, end)
 
     async def _show_state(self, listener: Listener) -> None:
         """Tell a client how everything is that it wants to know of."""
@@ -176,6 +193,9 @@ class _Reader:
 
     def stop(self) -> None:
         """The client is gone, or the core ends."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
         self.stream._open.discard(self)
         if self._listener is not None:
             self.stream.audience.leave(self._listener)
@@ -214,7 +234,7 @@ class _SocketFactory:
         """See `WebSocketServerFactory`."""
         topics = arguments(request, "topic")
         allowed = _same_origin(request)
-        return _Socket(self.stream, _user_of(request), _since(request), topics, allowed)
+        return _Socket(self.stream, _caller_of(request), _since(request), topics, allowed)
 
 
 class _Socket:
@@ -223,13 +243,13 @@ class _Socket:
     def __init__(
         self,
         stream: EventStream,
-        user: str,
+        caller: Caller | None,
         since: int | None,
         topics: Sequence[str],
         allowed: bool,
     ) -> None:
         self.stream = stream
-        self.user = user
+        self.caller = caller
         self.since = since
         self.topics = topics
         self.allowed = allowed
@@ -254,7 +274,7 @@ class _Socket:
         # Frames are made once for all clients, and go to the connection below this WebSocket.
         self.wire = self.transport.transport
         self.reader = _Reader(
-            self.stream, self.user, _web_socket_message, self.wire.write, self._end
+            self.stream, self.caller, _web_socket_message, self.wire.write, self._end
         )
         # The HTTP channel, whose connection it was, is still registered.
         self.transport.detachProducer()
@@ -374,10 +394,10 @@ def _web_socket_message(frame: Frame) -> bytes:
     return bytes(message)
 
 
-def _user_of(request: Request) -> str:
+def _caller_of(request: Request) -> Caller | None:
     """Who listens, where that is known."""
     caller: Caller | None = getattr(request, CALLER, None)
-    return caller.name if caller is not None else ""
+    return caller
 
 
 def _since(request: Request) -> int | None:

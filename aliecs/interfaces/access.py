@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Iterable, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 from zope.interface import Attribute, Interface
 
 _DETECTOR = "det-"
@@ -47,6 +47,8 @@ class Caller:
     way: str = ""
     speaks_for_others: bool = False
     unbound: bool = False
+    ends_s: float = field(default=float("inf"), eq=False)
+    """Unix time from which on the credentials are worth nothing: streams end then."""
 
     def is_same_person(self, name: str, person: str) -> bool:
         """Names alone are compared only where one of the two has no more."""

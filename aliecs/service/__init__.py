@@ -11,9 +11,9 @@ from twisted.application.service import IService
 from aliecs.daemon import DaemonService, check_reactor
 from aliecs.errors import SettingsError
 from aliecs.service.parts import CoreParts
+from aliecs.settings.core import Settings
 from aliecs.settings.layer import Sources
 from aliecs.settings.options import SettingsOptions
-from aliecs.settings.table import Settings
 
 
 class Options(SettingsOptions):

@@ -34,7 +34,7 @@ from aliecs.event.line import Lines
 from aliecs.interfaces import IConfigurationService, Role
 from aliecs.protocol import aliecs_v1_pb2
 from aliecs.protocol.protos import o2control_pb2
-from aliecs.settings.table import Settings
+from aliecs.settings.core import Settings
 from aliecs.tls import ContextFactory
 from aliecs.txgrpc.route import ServerCall
 from aliecs.txgrpc.server import Server

@@ -23,7 +23,8 @@ from aliecs.infologger import InfoLogger
 from aliecs.interfaces import IConfigurationService, ITaskBackend, MemoryFunctions
 from aliecs.log import levels_for
 from aliecs.protocol.identifier import IdentifierGenerator
-from aliecs.settings.table import BY_NAME, Settings, fold
+from aliecs.settings.core import BY_NAME, Settings
+from aliecs.settings.table import fold
 from aliecs.settings.value import Host
 
 MEGABYTE = 1024 * 1024

@@ -53,8 +53,8 @@ from aliecs.service.making import (
     make_backend,
     runtime_memory,
 )
+from aliecs.settings.core import Settings
 from aliecs.settings.layer import Layer, Sources, read_text
-from aliecs.settings.table import Settings
 from aliecs.task.host import Drains, Hosts
 from aliecs.task.roster import Roster
 from aliecs.tls import LOOK_S

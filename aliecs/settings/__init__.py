@@ -6,10 +6,10 @@ the configuration service on its own. `service` makes a `Settings` at start and 
 parts; nothing here is a global.
 """
 
+from aliecs.settings.core import Settings
 from aliecs.settings.layer import Layer, Sources, read_file, read_text
 from aliecs.settings.options import SettingsOptions
 from aliecs.settings.page import describe
-from aliecs.settings.table import Settings
 from aliecs.settings.value import Host, format_duration, parse_duration
 
 __all__ = [

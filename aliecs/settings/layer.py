@@ -19,7 +19,8 @@ import yaml
 from attrs import Factory, frozen
 
 from aliecs.errors import Location, SettingsError
-from aliecs.settings.table import BY_NAME, CORE, TABLE, Setting, Settings, Table, fold
+from aliecs.settings.core import BY_NAME, CORE, TABLE, Settings
+from aliecs.settings.table import Setting, Table, fold
 from aliecs.settings.value import Raw
 
 # Variables with our prefix that are no settings of the core.

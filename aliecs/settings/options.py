@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 from twisted.python import usage
 
+from aliecs.settings.core import CORE
 from aliecs.settings.layer import Sources, closest
-from aliecs.settings.table import CORE, Setting, Table, fold
+from aliecs.settings.table import Setting, Table, fold
 
 # What Twisted parses itself; everything else that begins with "--" is a setting.
 _PLAIN_OPTIONS = frozenset({"", "config", "help", "version"})

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aliecs.settings.apricot import APRICOT
-from aliecs.settings.table import CORE, Table
+from aliecs.settings.core import CORE
+from aliecs.settings.table import Table
 
 _CORE_HEAD = """# Settings
 
-Made from the tables in `aliecs/settings/table.py` and `aliecs/settings/apricot.py`:
+Made from the tables in `aliecs/settings/core.py` and `aliecs/settings/apricot.py`:
 `python -m aliecs.settings > docs/settings.md`.
 
 Sources, each ranking above the one before: defaults; the settings file (`--config FILE`, YAML); the

@@ -12,7 +12,8 @@ import yaml
 
 from aliecs.settings import Settings, SettingsOptions
 from aliecs.settings.apricot import ApricotOptions
-from aliecs.settings.table import BY_NAME, TABLE, fold
+from aliecs.settings.core import BY_NAME, TABLE
+from aliecs.settings.table import fold
 from test.docs.documents import ROOT
 
 ETC = ROOT / "etc"

@@ -560,6 +560,20 @@ def test_the_provider_may_be_away_for_those_who_are_known(
         provider.is_away = False
 
 
+def test_a_stream_ends_with_the_credentials(core: RunningCore, provider: OpenIdProvider) -> None:
+    ends_s = time.time() - 27  # thirty more are granted for clocks that differ
+    token = provider.token(exp=int(ends_s))
+    address = urllib.parse.urlsplit(core.addresses["rest"]).netloc
+    connection = http.client.HTTPConnection(address, timeout=30)
+    connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {token}"})
+    answer = connection.getresponse()
+    assert answer.status == 200
+    assert b'"user":"alice"' in answer.readline() + answer.readline()
+    answer.read()
+    assert time.time() >= ends_s + 29
+    connection.close()
+
+
 # --- over time -----------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from aliecs.errors import SettingsError
 from aliecs.settings import Settings, Sources, describe, read_text
-from aliecs.settings.table import BY_NAME, TABLE
+from aliecs.settings.core import BY_NAME, TABLE
 
 Write = Callable[[str], str]
 

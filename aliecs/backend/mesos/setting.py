@@ -9,7 +9,7 @@ from aliecs.backend.mesos.address import parse_masters
 from aliecs.backend.mesos.option import ExecutorOptions, MesosOptions
 from aliecs.errors import SettingsError
 from aliecs.protocol.infologger import DAEMON
-from aliecs.settings.table import Settings
+from aliecs.settings.core import Settings
 
 MEGABYTE = 1024 * 1024
 

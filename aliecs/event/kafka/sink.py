@@ -18,7 +18,7 @@ from aliecs.event.kafka.courier import Courier
 from aliecs.event.kafka.spool import Content, Spool
 from aliecs.event.record import Event
 from aliecs.interfaces import IEventSink
-from aliecs.settings.table import Settings
+from aliecs.settings.core import Settings
 
 ROOT_TOPIC = "aliecs"
 

@@ -8,7 +8,7 @@ import pytest
 
 from aliecs.backend.mesos.setting import options_of
 from aliecs.errors import SettingsError
-from aliecs.settings.table import Settings
+from aliecs.settings.core import Settings
 
 
 def settings(**changes: object) -> Settings:
