@@ -19,6 +19,7 @@ from aliecs.api.audience import BOUND, Audience, Wanted
 from aliecs.api.stream import PING_S, EventStream, _Socket
 from aliecs.event.bus import RING, Bus
 from aliecs.event.record import RunEvent, TaskEvent
+from aliecs.interfaces import Caller
 from aliecs.protocol import aliecs_v1_pb2
 
 
@@ -87,7 +88,7 @@ class TestStream(SynchronousTestCase):
             self.clock.advance(0.1)
 
     def socket(self, since: int | None = None, *topics: str) -> tuple[_Socket, SocketTransport]:
-        socket = _Socket(self.stream, "me", since, topics, True)
+        socket = _Socket(self.stream, Caller("me"), since, topics, True)
         transport = SocketTransport()
         made: Callable[[Any], None] = socket.negotiationStarted
         made(transport)
