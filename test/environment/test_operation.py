@@ -109,5 +109,5 @@ class OperationTests(SynchronousTestCase):
         self.failureResultOf(self.wait(operation), Conflict)
 
     def test_unknown_ones_are_not_found(self) -> None:
-        with self.assertRaisesRegex(NotFound, "no operation with id 'x'"):
+        with self.assertRaisesRegex(NotFound, "no operation with id x"):
             self.operations.get("x")
