@@ -258,7 +258,8 @@ class Journal:
         """Write a line of the audit, or write it anew, with the next group. `body` is JSON text."""
         statement = (
             "INSERT INTO audit (id, time_ms, user, action, environment_id, body) "
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET body = ?6",
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+            "ON CONFLICT (id) DO UPDATE SET environment_id = ?5, body = ?6",
             (line, time_ms, user, action, environment_id, body),
         )
         self._write_soon([statement])

@@ -50,6 +50,12 @@ class AuditEntry(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(AuditEntry)
+_RESULTS = {
+    "": "done",
+    "left": "left",
+    # What a creation takes is known when its workflow is loaded.
+    **dict.fromkeys(("forbidden", "role_insufficient", "lock_missing"), "refused"),
+}
 
 
 @define(eq=False)
@@ -83,7 +89,7 @@ class Audit:
     ) -> None:
         """It is over; without a `code` it went well."""
         entry.ended_ms = self.now_ms()
-        entry.result = ("left" if code == "left" else "failed") if code else "done"
+        entry.result = _RESULTS.get(code, "failed")
         entry.code, entry.error = code, error[:LONGEST_ERROR]
         entry.operation_id, entry.warning = operation_id, warning
         if warning:

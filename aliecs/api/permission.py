@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 from google.protobuf.message import Message
 
-from aliecs.access.audit import Audit, AuditEntry
+from aliecs.access.audit import AuditEntry
 from aliecs.access.gate import Gate
 from aliecs.api.core import OPERATION_ID, Core
 from aliecs.api.request import REASON
@@ -96,8 +96,7 @@ def _check_destruction(
 
 def _check_operation(gate: Gate, core: Core, request: Any, call: ServerCall, what: str) -> None:
     """An operation may be given up by whoever asked for it, and by whom its environment is."""
-    operations = core.manager.facilities.operations.all()
-    operation = next((one for one in operations if one.id == request.id), None)
+    operation = core.manager.facilities.operations.find(request.id)
     if operation is None or operation.user.name == caller_of(call).name:
         return
     environment = known_environment(core, operation.environment_id)
@@ -165,7 +164,7 @@ def permit(rule: Rule) -> Callable[[_Method], _Method]:
                 entry = await _let_in(core, rule, name, request, call)
                 if entry is None:
                     return await method(self, request, call)
-                return await _audited(core.audit, entry, method(self, request, call), call)
+                return await _audited(core, entry, method(self, request, call), call)
 
             wrapper: Any = unary
         else:
@@ -316,26 +315,31 @@ def _entry(core: Core, rule: Rule, name: str, request: Message, call: ServerCall
     )
 
 
-async def _audited(audit: Audit, entry: AuditEntry, work: Any, call: ServerCall) -> Any:
+async def _audited(core: Core, entry: AuditEntry, work: Any, call: ServerCall) -> Any:
     """Do it, and write down what became of it."""
     try:
         reply = await work
     except AliecsError as problem:
-        audit.ended(entry, problem.code, problem.message, _operation(call), _warning(call))
+        _write_end(core, entry, call, problem.code, problem.message)
         raise
-    except BaseException as problem:
-        # Also a client that went away: what it began goes on.
-        audit.ended(
-            entry,
-            "left" if not isinstance(problem, Exception) else "internal",
-            type(problem).__name__,
-            _operation(call),
-            _warning(call),
-        )
+    except Exception as problem:
+        _write_end(core, entry, call, "internal", type(problem).__name__)
         raise
-    code = str(call.trailing.get(ERROR_CODE, ""))
-    audit.ended(entry, code, "", _operation(call), _warning(call))
+    except BaseException:
+        # A client that went away: what it began goes on.
+        _write_end(core, entry, call, "left", "")
+        raise
+    _write_end(core, entry, call, str(call.trailing.get(ERROR_CODE, "")), "")
     return reply
+
+
+def _write_end(core: Core, entry: AuditEntry, call: ServerCall, code: str, error: str) -> None:
+    """A transition that failed answers without an error: its operation has it."""
+    operation = core.manager.facilities.operations.find(_operation(call))
+    if operation is not None:
+        entry.environment_id = entry.environment_id or operation.environment_id
+        error = error or operation.error
+    core.audit.ended(entry, code, error, _operation(call), _warning(call))
 
 
 def _operation(call: ServerCall) -> str:

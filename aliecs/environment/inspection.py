@@ -8,6 +8,7 @@ warning.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +29,10 @@ from aliecs.errors import (
 )
 from aliecs.event.record import User
 from aliecs.interfaces import ILoaderSources
+from aliecs.language.calling import functions_called
 from aliecs.language.declaration import Channel, Constraint, merge_channels, merge_constraints
 from aliecs.language.functions import PTREE_FUNCTIONS, Library, PluginFunctions, Scope, make_library
+from aliecs.language.value import ExpressionError, Namespace
 from aliecs.task.taskclass import FairmqPlugin, ResolvedCommand, TaskClass, TaskIdentity
 from aliecs.workflow.channel import (
     BindMap,
@@ -42,7 +45,7 @@ from aliecs.workflow.drawing import Link
 from aliecs.workflow.loader import LoadRequest, try_load
 from aliecs.workflow.origin import Origins
 from aliecs.workflow.problem import Problems
-from aliecs.workflow.role import TaskRole
+from aliecs.workflow.role import CallRole, TaskRole
 from aliecs.workflow.workflow import Workflow
 
 ANY_HOST = "<host>"
@@ -174,6 +177,7 @@ class _Inspector:
             self._commands(workflow, tasks)
             bind_map, owners = self._bind_map(tasks)
             self._properties(workflow, tasks, bind_map)
+            self._calls(workflow)
             links = tuple(_links(tasks, owners))
             steps = tuple(steps_of(workflow))
         return Inspection(
@@ -276,6 +280,39 @@ class _Inspector:
             repository=(workflow.template.repository, workflow.template.revision),
             warn=warn,
         )
+
+    # --- calls -----------------------------------------------------------------------------------
+
+    def _calls(self, workflow: Workflow) -> None:
+        """Calls that nobody will answer. A plugin that is not in use is a warning: a workflow may
+        be looked at where its outside services are not."""
+        library = make_library(workflow.compiler, self.plugin_functions)
+        for role in workflow.call_roles:
+            try:
+                called = list(functions_called(role.func))
+            except ExpressionError as error:
+                self._add_call(self.problems, role, error.message)
+                continue
+            for name, function in called:
+                members = self._members(library, name)
+                if not members:
+                    why = f"no plugin {name} is in use (integrationPlugins)"
+                    self._add_call(self.warnings, role, why)
+                elif function not in members:
+                    near = difflib.get_close_matches(function, members, n=1)
+                    hint = f"; did you mean {near[0]}?" if near else ""
+                    why = f"{name} has no function {function}{hint}"
+                    problems = self.problems if role.critical else self.warnings
+                    self._add_call(problems, role, why)
+
+    def _members(self, library: Library, name: str) -> frozenset[str]:
+        known = library.objects.get(name)
+        members = frozenset(known.members) if isinstance(known, Namespace) else frozenset[str]()
+        integration = self.facilities.integrations.get(name)
+        return members | frozenset(integration.functions()) if integration is not None else members
+
+    def _add_call(self, problems: Problems, role: CallRole, why: str) -> None:
+        problems.add(TemplateError(f"call {role.func}: {why}", role.location, role.path))
 
     # --- channels --------------------------------------------------------------------------------
 

@@ -169,6 +169,10 @@ class Operations:
         except KeyError:
             raise NotFound(f"no operation with id {operation_id[:40]}") from None
 
+    def find(self, operation_id: str) -> Operation | None:
+        """The operation of that id; None where there is none."""
+        return self._operations.get(operation_id)
+
     def error(self, operation_id: str) -> Exception:
         """What made an operation fail. Raises `NotFound`, also for one that did not fail."""
         failure = self.get(operation_id).failure

@@ -25,6 +25,15 @@ FILES = {
         defaults="  script: 'true'\n",
     ),
     **workflow(
+        "calling",
+        "".join(
+            f"  - name: call{number}\n    call: {{func: '{text}', trigger: before_CONFIGURE}}\n"
+            for number, text in enumerate(
+                ("testplugin.Tset()", "nobody.Home(1)", "testplugin.Noop()", "strings.ToUpper(1)")
+            )
+        ),
+    ),
+    **workflow(
         "full",
         "".join(
             f"  - name: part{number}\n    constraints: [{{attribute: machine_id, value: one}}]\n"
@@ -100,6 +109,17 @@ def test_what_somebody_else_uses_is_told(core: RunningCore) -> None:
     assert "new disk" in done.stdout
     core.coconut("host", "resume", "two")
     core.destroy(environment.id)
+
+
+def test_calls_that_nobody_answers_are_told(core: RunningCore) -> None:
+    done = core.coconut(
+        "environment", "create", "-w", core.template("calling"), "--dry-run", check=False
+    )
+    assert done.returncode == 1
+    wrong = "error: call testplugin.Tset(): testplugin has no function Tset; did you mean Test?"
+    assert wrong in done.stdout
+    assert "warning: call nobody.Home(1): no plugin nobody is in use" in done.stdout
+    assert "testplugin.Noop" not in done.stdout.partition("TRANSITION")[0]
 
 
 def test_a_template_with_faults_is_told_as_well(core: RunningCore) -> None:
