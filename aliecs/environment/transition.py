@@ -451,6 +451,11 @@ class Conductor:
             why, self._why_aborted = self._why_aborted, ""
             if self._operation.abortion is not None:
                 return Aborted(f"{event.value} aborted {self._operation.abortion}")
+            cause = self.environment.history.cause
+            if self.environment.current is Event.GO_ERROR and cause is not None:
+                # Nobody gave it up: what failed took the environment to ERROR meanwhile.
+                line = cause.line.removeprefix(f"{event.value}: ")
+                return TransitionFailed(f"{event.value} failed: {line}")
             return Aborted(f"{event.value} aborted: {why or 'the core is ending'}")
         error = self.environment.as_error(problem, event.value)
         self.environment.account_for(f"{event.value}: {error.message}")

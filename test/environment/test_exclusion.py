@@ -271,7 +271,7 @@ class ExclusionTests(TestCase):
         # A failure of the others interrupts it.
         task = self.task(environment, "w.three")
         house.backend.end(task.id, MesosState.TASK_FAILED, "exit code 1")
-        with self.assertRaisesRegex(TransitionFailed, "EXCLUDE aborted: interrupted by GO_ERROR"):
+        with self.assertRaisesRegex(TransitionFailed, "EXCLUDE failed: task w.three on host"):
             await operation.wait()
         await house.until(lambda: environment.state is S.ERROR)
         cause = environment.history.cause
@@ -372,7 +372,7 @@ class ExclusionTests(TestCase):
         self.assertEqual(len(environment.exclusions.all()), 1)
         await house.until(lambda: sink.state is State.STANDBY)
         failure = self.failureResultOf(waiting, TransitionFailed)
-        self.assertIn("INCLUDE aborted: interrupted by GO_ERROR", failure.getErrorMessage())
+        self.assertIn("INCLUDE failed: task w.three on host", failure.getErrorMessage())
 
     async def test_an_inclusion_that_a_destruction_interrupts(self) -> None:
         house, environment, waiting = await self.including()
