@@ -36,6 +36,7 @@ from aliecs.txgrpc.status import ERROR_CODE
 WARNING = "aliecs-warning"
 """Trailing metadata: what was let pass, and would not be where locks are enforced."""
 LONGEST_REASON = 1000
+MOST_PERSON = 2**31 - 1
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 Check = Callable[[Gate, Core, Any, ServerCall, str], None]
@@ -135,7 +136,6 @@ def is_all(detector: str) -> bool:
 
 
 READ = Rule(changes=False)
-DETECTOR = Rule(Role.DETECTOR)
 LOOK = Rule(Role.DETECTOR, changes=False)
 """Reads that make the core work: they load a workflow."""
 CREATION = Rule(Role.DETECTOR)
@@ -145,7 +145,7 @@ ADMIN = Rule(Role.ADMIN)
 ADMIN_READ = Rule(Role.ADMIN, changes=False)
 ENVIRONMENT = Rule(Role.DETECTOR, _check_environment, _named)
 DESTRUCTION = Rule(Role.DETECTOR, _check_destruction, _named)
-OPERATION = Rule(Role.GUEST, _check_operation)
+OPERATION = Rule(Role.DETECTOR, _check_operation)
 TASKS = Rule(Role.DETECTOR, _check_tasks)
 LOCK = Rule(Role.DETECTOR, _check_lock)
 
@@ -197,8 +197,15 @@ def caller_of(call: ServerCall) -> Caller:
 def user_of(call: ServerCall) -> User:
     """The caller as events and hooks know people."""
     caller = caller_of(call)
-    number = int(caller.person) if caller.person.isascii() and caller.person.isdecimal() else None
-    return User(externalId=number, name=caller.name)
+    return User(externalId=number_of_person(caller.person), name=caller.name)
+
+
+def number_of_person(person: str) -> int | None:
+    """What the reference's messages have a field for, where a person is known by a number."""
+    if not person.isascii() or not person.isdecimal() or len(person) > len(str(MOST_PERSON)):
+        return None
+    number = int(person)
+    return number if number <= MOST_PERSON else None
 
 
 def check_detectors(gate: Gate, call: ServerCall, detectors: Collection[str], what: str) -> None:
@@ -290,8 +297,9 @@ def _speak_for_user(caller: Caller, request: Any) -> Caller:
     request.ClearField("requestUser")
     user = request.requestUser
     user.name = caller.name
-    if caller.person.isascii() and caller.person.isdecimal() and int(caller.person) < 2**31:
-        user.externalId = int(caller.person)
+    number = number_of_person(caller.person)
+    if number is not None:
+        user.externalId = number
     return caller
 
 

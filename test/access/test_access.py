@@ -18,7 +18,7 @@ from aliecs.access.session import LASTS_S, TICKET_LASTS_S, Sessions
 from aliecs.access.token import entry_for, hash_of, new_token, read_tokens
 from aliecs.api.control import Control
 from aliecs.api.extended import ExtendedControl
-from aliecs.api.permission import Rule, address_of
+from aliecs.api.permission import Rule, address_of, number_of_person
 from aliecs.errors import LockTaken, SettingsError, Unauthenticated, Unavailable
 from aliecs.event.record import LockEvent
 from aliecs.interfaces import Caller, Credentials, MemoryFunctions, Role, role_of
@@ -88,6 +88,14 @@ def test_every_operation_has_a_rule() -> None:
 )
 def test_the_address_of_a_peer(peer: str, address: str) -> None:
     assert address_of(peer) == address
+
+
+@pytest.mark.parametrize(
+    ("person", "number"),
+    [("4711", 4711), ("0", 0), ("2147483648", None), ("9" * 5000, None), ("", None), ("a1", None)],
+)
+def test_the_number_of_a_person(person: str, number: int | None) -> None:
+    assert number_of_person(person) == number
 
 
 def test_a_file_of_tokens_has_hashes_only() -> None:

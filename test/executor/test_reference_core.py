@@ -375,7 +375,7 @@ class EitherExecutorTest(ReferenceCoreCase):
         ours = await self.conversation("1")
         await self.end_executors()
         self.core.executor = self.package(
-            "reference-executor", f"{reference_executor.__file__} --speed 5"
+            "reference-executor", f"{reference_executor.__file__} --speed 3"
         )
         self.core.executor_id = "2sP1reference"
         theirs = await self.conversation("2")

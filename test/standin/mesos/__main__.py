@@ -20,7 +20,7 @@ if "twisted.internet.reactor" not in sys.modules:
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
+from twisted.internet.task import deferLater, react
 
 from test.standin.mesos.cluster import ATTRIBUTES, RESOURCES, Cluster
 from test.standin.mesos.control import Control
@@ -81,7 +81,8 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="mesos-") as folder:
         work_dir = options.work_dir or Path(folder)
-        react(lambda _: Deferred.fromCoroutine(run(options, work_dir)))
+        # When the reactor runs it is that who hears signals, and not before.
+        react(lambda _: deferLater(reactor, 0, Deferred.fromCoroutine, run(options, work_dir)))
 
 
 if __name__ == "__main__":
