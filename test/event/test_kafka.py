@@ -172,7 +172,7 @@ def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
     courier.away_s = 0.5
     tell(courier, topic, 2_000, 20_000)
     wait_until(lambda: courier.away and courier.waiting >= 20_000)
-    assert any("has taken nothing" in line and "events wait in" in line for line in said)
+    wait_until(lambda: any("has taken nothing" in one and "events wait in" in one for one in said))
     broker.start()
     tell(courier, topic, 22_000, 1_000)
     wait_until(lambda: courier.waiting == 0)
