@@ -310,7 +310,7 @@ class TxgrpcTests(TestCase):
     async def test_stop_gives_grace_and_then_cancels(self) -> None:
         call = self.occ.Transition(TransitionRequest(srcState="stopped"), deadline_s=20)
         quick = self.occ.GetState(GetStateRequest(), deadline_s=20)
-        await wait(0.005)
+        await wait(0.2)
         await self.server.stop(grace_s=0.3)
         self.assertEqual((await quick).pid, 7)
         await self.failure(call)
