@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -33,14 +33,6 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _FIELDS = {"name", "hash", "access", "expires"}
 
 
-@frozen
-class Token:
-    """One line of the file. `expires_s` is Unix time, infinite for never."""
-
-    caller: Caller
-    expires_s: float
-
-
 def new_token() -> str:
     """A token that nobody has."""
     return PREFIX + secrets.token_urlsafe(32)
@@ -51,8 +43,9 @@ def hash_of(token: str) -> str:
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
 
 
-def read_tokens(text: str, where: str) -> Mapping[str, Token]:
-    """Tokens by their hashes. Raises `SettingsError` that names the entry and the fault."""
+def read_tokens(text: str, where: str) -> Mapping[str, Caller]:
+    """Whom the tokens are of, by their hashes. Raises `SettingsError` that names the entry and the
+    fault."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -61,19 +54,19 @@ def read_tokens(text: str, where: str) -> Mapping[str, Token]:
         return {}
     if not isinstance(value, list):
         raise SettingsError(f"{where}: a list of tokens is expected, each with name, hash, access")
-    tokens: dict[str, Token] = {}
+    tokens: dict[str, Caller] = {}
     for number, entry in enumerate(value, start=1):
         try:
-            hashed, token = _token(entry)
+            hashed, caller = _token(entry)
         except ValueError as fault:
             raise SettingsError(f"{where}: token {number}: {fault}") from None
         if hashed in tokens:
             raise SettingsError(f"{where}: token {number}: its hash is there twice")
-        tokens[hashed] = token
+        tokens[hashed] = caller
     return tokens
 
 
-def _token(entry: Any) -> tuple[str, Token]:
+def _token(entry: Any) -> tuple[str, Caller]:
     if not isinstance(entry, dict) or not set(entry) <= _FIELDS:
         raise ValueError(f"a token is a map with {', '.join(sorted(_FIELDS))}")
     name, hashed = entry.get("name"), entry.get("hash")
@@ -93,7 +86,7 @@ def _token(entry: Any) -> tuple[str, Token]:
     role, detectors = role_of(access)
     ends_s = _end_of(entry.get("expires"))
     caller = Caller(name.strip(), role=role, detectors=detectors, way="token", ends_s=ends_s)
-    return hashed, Token(caller, ends_s)
+    return hashed, caller
 
 
 def _end_of(expires: Any) -> float:
@@ -115,7 +108,7 @@ class TokenFile:
     path: Path
     now_s: Callable[[], float] = time.time
     name: str = field(default="token", init=False)
-    _tokens: Mapping[str, Token] = field(factory=dict, init=False)
+    _tokens: Mapping[str, Caller] = field(factory=dict, init=False)
     _seen: tuple[int, ...] = field(default=(), init=False)
     _log: Logger = field(factory=Logger, init=False)
 
@@ -142,12 +135,12 @@ class TokenFile:
         if not credentials.bearer.startswith(PREFIX):
             return None
         # Found by its hash: how long it takes says nothing about any other token.
-        token = self._tokens.get(hash_of(credentials.bearer))
-        if token is None:
+        caller = self._tokens.get(hash_of(credentials.bearer))
+        if caller is None:
             raise Unauthenticated("the token is not known here: it was mistyped, or taken back")
-        if token.expires_s <= self.now_s():
-            raise Unauthenticated(f"the token of {token.caller.name} is too old: ask for another")
-        return token.caller
+        if caller.ends_s <= self.now_s():
+            raise Unauthenticated(f"the token of {caller.name} is too old: ask for another")
+        return caller
 
     def _look(self) -> tuple[int, ...]:
         try:
@@ -159,7 +152,7 @@ class TokenFile:
             ) from error
         return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def _read(self) -> Mapping[str, Token]:
+    def _read(self) -> Mapping[str, Caller]:
         try:
             text = self.path.read_text()
         except (OSError, UnicodeDecodeError) as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import msgspec
 from attrs import define, field
@@ -30,7 +29,7 @@ from zope.interface import implementer
 from aliecs.api.audience import TOPICS, Audience, Listener, Wanted
 from aliecs.api.frame import Encoding, Frame
 from aliecs.api.mapping import to_value
-from aliecs.api.request import CALLER, arguments
+from aliecs.api.request import CALLER, arguments, is_foreign
 from aliecs.event.bus import Bus
 from aliecs.interfaces import Caller
 from aliecs.protocol import aliecs_v1_pb2
@@ -233,7 +232,8 @@ class _SocketFactory:
     def buildProtocol(self, request: Request) -> _Socket:  # noqa: N802
         """See `WebSocketServerFactory`."""
         topics = arguments(request, "topic")
-        allowed = _same_origin(request)
+        # Only our own pages may listen.
+        allowed = not is_foreign(request)
         return _Socket(self.stream, _caller_of(request), _since(request), topics, allowed)
 
 
@@ -406,13 +406,3 @@ def _since(request: Request) -> int | None:
     values = [given] if given else list(arguments.get(b"since", []))
     text = values[-1].decode("ascii", "replace") if values else ""
     return int(text) if text.isdecimal() else None
-
-
-def _same_origin(request: Request) -> bool:
-    """A browser says where its page came from; only our own pages may listen."""
-    origin = request.getHeader(b"origin")
-    if not origin:
-        return True
-    host = request.getHeader(b"host") or b""
-    allowed: str = host.decode("ascii", "replace")
-    return urlsplit(origin.decode("ascii", "replace")).netloc == allowed

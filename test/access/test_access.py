@@ -102,9 +102,9 @@ def test_a_file_of_tokens_has_hashes_only() -> None:
     token = new_token()
     text = entry_for("alice", token, ["det-its"], "2027-12-31")
     assert token not in text
-    entry = read_tokens(text, "here")[hash_of(token)]
-    assert (entry.caller.name, entry.caller.role) == ("alice", Role.DETECTOR)
-    assert entry.expires_s > 1_800_000_000
+    caller = read_tokens(text, "here")[hash_of(token)]
+    assert (caller.name, caller.role) == ("alice", Role.DETECTOR)
+    assert caller.ends_s > 1_800_000_000
 
 
 @pytest.mark.parametrize(
